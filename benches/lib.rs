@@ -1,0 +1,1 @@
+//! Criterion benches of the engine; see the files beside this one.
