@@ -1,0 +1,7 @@
+//! Stub.
+/// stub
+#[derive(Debug)] pub struct MemoryFs;
+/// stub
+#[derive(Debug)] pub struct CrashModel;
+/// stub
+#[derive(Debug)] pub struct Fault;

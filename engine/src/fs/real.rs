@@ -1,0 +1,178 @@
+//! The operating system's files.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // the one room that may
+
+use std::fs::{DirBuilder, File as StdFile, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+use super::{File, Fs, Lock};
+use crate::error::{Error, Result};
+
+/// The operating system's files.
+#[derive(Debug, Default)]
+pub struct RealFs;
+
+fn at<T>(path: &Path, result: std::io::Result<T>) -> Result<T> {
+    result.map_err(|e| Error::io(path, &e))
+}
+
+/// The directory around a path; `.` for a bare name.
+fn around(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+impl Fs for RealFs {
+    fn create_dir_all(&self, dir: &Path) -> Result<()> {
+        if dir.is_dir() {
+            return Ok(());
+        }
+        let parent = around(dir);
+        if parent != dir && !parent.exists() {
+            self.create_dir_all(parent)?;
+        }
+        match DirBuilder::new().mode(0o700).create(dir) {
+            Err(e) if e.kind() == ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
+            made => at(dir, made).and_then(|()| self.sync_dir(parent)),
+        }
+    }
+
+    fn create(&self, path: &Path) -> Result<Box<dyn File>> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(0o600);
+        Ok(Box::new(RealFile { file: at(path, options.open(path))?, path: path.to_owned() }))
+    }
+
+    fn open(&self, path: &Path) -> Result<Box<dyn File>> {
+        let file = at(path, StdFile::open(path))?;
+        Ok(Box::new(RealFile { file, path: path.to_owned() }))
+    }
+
+    fn open_write(&self, path: &Path) -> Result<Box<dyn File>> {
+        let file = at(path, OpenOptions::new().read(true).write(true).open(path))?;
+        Ok(Box::new(RealFile { file, path: path.to_owned() }))
+    }
+
+    #[allow(unsafe_code)]
+    fn map(&self, path: &Path) -> Result<Bytes> {
+        let file = at(path, StdFile::open(path))?;
+        if at(path, file.metadata())?.len() == 0 {
+            return Ok(Bytes::new());
+        }
+        // SAFETY: only sealed files are mapped. The store never changes or cuts such a file; it
+        // replaces by rename and removes by unlink, and both leave an existing map as it is.
+        let map = at(path, unsafe { memmap2::Mmap::map(&file) })?;
+        Ok(Bytes::from_owner(map))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        at(from, std::fs::rename(from, to))
+    }
+
+    fn remove(&self, path: &Path) -> Result<()> {
+        at(path, std::fs::remove_file(path))
+    }
+
+    fn sync_dir(&self, dir: &Path) -> Result<()> {
+        at(dir, StdFile::open(dir).and_then(|d| d.sync_all()))
+    }
+
+    fn list(&self, dir: &Path) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in at(dir, std::fs::read_dir(dir))? {
+            // A name that is not UTF-8 is none of ours.
+            names.extend(at(dir, entry)?.file_name().into_string().ok());
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn exists(&self, path: &Path) -> Result<bool> {
+        at(path, path.try_exists())
+    }
+
+    fn free_bytes(&self, dir: &Path) -> Result<u64> {
+        let stat = rustix::fs::statvfs(dir).map_err(|e| Error::io(dir, &e.into()))?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    fn lock(&self, path: &Path) -> Result<Box<dyn Lock>> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+        let mut file = at(path, options.open(path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                let pid = file.read_to_string(&mut text).ok().and(text.trim().parse().ok());
+                return Err(Error::Locked { path: around(path).to_owned(), pid });
+            }
+            Err(TryLockError::Error(e)) => return Err(Error::io(path, &e)),
+        }
+        // The process id is only for the message above; the kernel's lock is what counts.
+        at(path, file.set_len(0))?;
+        at(path, file.rewind())?;
+        at(path, writeln!(file, "{}", std::process::id()))?;
+        Ok(Box::new(RealLock { _file: file }))
+    }
+}
+
+/// Dropping the file frees the kernel's lock.
+#[derive(Debug)]
+struct RealLock {
+    _file: StdFile,
+}
+
+impl Lock for RealLock {}
+
+#[derive(Debug)]
+struct RealFile {
+    file: StdFile,
+    path: PathBuf,
+}
+
+impl File for RealFile {
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        at(&self.path, self.file.write_all_at(bytes, offset))
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        let mut done = 0;
+        while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            match self.file.read_at(rest, offset + done as u64) {
+                Ok(0) => break,
+                Ok(n) => done += n,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(Error::io(&self.path, &e)),
+            }
+        }
+        Ok(done)
+    }
+
+    fn len(&self) -> Result<u64> {
+        at(&self.path, self.file.metadata()).map(|m| m.len())
+    }
+
+    fn set_len(&self, len: u64) -> Result<()> {
+        at(&self.path, self.file.set_len(len))
+    }
+
+    fn allocate(&self, len: u64) -> Result<()> {
+        use rustix::io::Errno;
+        let flags = rustix::fs::FallocateFlags::empty();
+        match rustix::fs::fallocate(&self.file, flags, 0, len) {
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
+            Err(e) => Err(Error::io(&self.path, &e.into())),
+        }
+    }
+
+    fn sync_data(&self) -> Result<()> {
+        at(&self.path, self.file.sync_data())
+    }
+}

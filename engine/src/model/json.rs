@@ -1,0 +1,338 @@
+//! The JSON text in which attributes, events and links stand in a column: complete, and with types
+//! kept apart.
+//!
+//! | OTLP value | JSON |
+//! |---|---|
+//! | string, bool | string, `true` / `false` |
+//! | int | number without `.` and exponent: `1` |
+//! | double | number with `.` or exponent: `1.0`, `1e300`, `-0.0` |
+//! | NaN, infinities | `{"$double":"NaN"}`, `{"$double":"Infinity"}`, `{"$double":"-Infinity"}` |
+//! | bytes | `{"$bytes":"<base64>"}` |
+//! | array | array |
+//! | key-value list | object; wrapped as `{"$map":{..}}` if its only key starts with `$` |
+//! | no value | `null` |
+//!
+//! Events: `[{"time":<int ns>,"name":"..","attributes":{..},"dropped":<n>}]`, links:
+//! `[{"trace_id":"<hex>","span_id":"<hex>","trace_state":"..","flags":<n>,"attributes":{..},
+//! "dropped":<n>}]`; what is empty or zero is left out, but for `time`, `name` and the ids.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::de::{Deserializer, SliceRead};
+use serde_json::value::RawValue;
+
+/// A value read from attribute text.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Text.
+    String(String),
+    /// `true` or `false`.
+    Bool(bool),
+    /// A 64-bit integer.
+    Int(i64),
+    /// A double, NaN and infinities included.
+    Double(f64),
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// An array, a key-value list or no value: its JSON text.
+    Json(String),
+}
+
+/// The type of a value, as the catalog counts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ValueType {
+    /// Text.
+    String,
+    /// `true` or `false`.
+    Bool,
+    /// A 64-bit integer.
+    Int,
+    /// A double.
+    Double,
+    /// Bytes, arrays, key-value lists and empty values: read as their JSON text.
+    Json,
+}
+
+impl ValueType {
+    /// All types, by their number in the catalog.
+    pub const ALL: [ValueType; 5] = [
+        ValueType::String,
+        ValueType::Bool,
+        ValueType::Int,
+        ValueType::Double,
+        ValueType::Json,
+    ];
+
+    /// The word for this type.
+    pub fn word(self) -> &'static str {
+        match self {
+            ValueType::String => "string",
+            ValueType::Bool => "bool",
+            ValueType::Int => "int",
+            ValueType::Double => "double",
+            ValueType::Json => "json",
+        }
+    }
+}
+
+impl Value {
+    /// Its type.
+    pub fn value_type(&self) -> ValueType {
+        match self {
+            Value::String(_) => ValueType::String,
+            Value::Bool(_) => ValueType::Bool,
+            Value::Int(_) => ValueType::Int,
+            Value::Double(_) => ValueType::Double,
+            Value::Bytes(_) | Value::Json(_) => ValueType::Json,
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    /// The value's text: strings as they are, everything else as its JSON spelling without the
+    /// `$double` wrapper; bytes as base64.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::String(s) | Value::Json(s) => f.write_str(s),
+            Value::Bool(b) => write!(f, "{b}"),
+            Value::Int(i) => write!(f, "{i}"),
+            Value::Double(d) => f.write_str(&double_text(*d)),
+            Value::Bytes(b) => f.write_str(&STANDARD.encode(b)),
+        }
+    }
+}
+
+/// The one spelling of a double as text: shortest digits that read back the same, always with a
+/// `.` or an exponent; `NaN`, `Infinity`, `-Infinity`.
+pub fn double_text(value: f64) -> String {
+    if value.is_nan() {
+        "NaN".into()
+    } else if value.is_infinite() {
+        if value > 0.0 { "Infinity".into() } else { "-Infinity".into() }
+    } else {
+        format!("{value:?}")
+    }
+}
+
+/// Appends a double in its JSON spelling.
+pub fn write_double(out: &mut String, value: f64) {
+    if value.is_finite() {
+        out.push_str(&double_text(value));
+    } else {
+        out.push_str("{\"$double\":\"");
+        out.push_str(&double_text(value));
+        out.push_str("\"}");
+    }
+}
+
+/// Appends an integer.
+pub fn write_int(out: &mut String, value: i64) {
+    out.push_str(itoa::Buffer::new().format(value));
+}
+
+/// Appends bytes in their JSON spelling.
+pub fn write_bytes(out: &mut String, value: &[u8]) {
+    out.push_str("{\"$bytes\":\"");
+    STANDARD.encode_string(value, out);
+    out.push_str("\"}");
+}
+
+/// Appends text as a JSON string: `"` and `\` escaped, control characters as `\n`, `\t`, `\r` or
+/// `\u00XX`, everything else as it is.
+pub fn write_string(out: &mut String, value: &str) {
+    out.push('"');
+    let mut plain_from = 0;
+    for (at, byte) in value.bytes().enumerate() {
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.push_str(&value[plain_from..at]);
+        plain_from = at + 1;
+        match byte {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\t' => out.push_str("\\t"),
+            b'\r' => out.push_str("\\r"),
+            _ => {
+                const HEX: &[u8; 16] = b"0123456789abcdef";
+                out.push_str("\\u00");
+                out.push(char::from(HEX[usize::from(byte >> 4)]));
+                out.push(char::from(HEX[usize::from(byte & 15)]));
+            }
+        }
+    }
+    out.push_str(&value[plain_from..]);
+    out.push('"');
+}
+
+/// The raw JSON text of `key`'s value in an object that this module's writer made; `None` when the
+/// key is not there or the text is no object.
+pub fn get_raw<'a>(object: &'a str, key: &str) -> Option<&'a str> {
+    struct Find<'k>(&'k str);
+    impl<'de> serde::de::Visitor<'de> for Find<'_> {
+        type Value = Option<&'de str>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an attribute object")
+        }
+        fn visit_map<A: serde::de::MapAccess<'de>>(
+            self,
+            mut map: A,
+        ) -> Result<Self::Value, A::Error> {
+            let mut found = None;
+            while let Some(key) = map.next_key::<Key<'de>>()? {
+                if key.0 == self.0 {
+                    found = Some(map.next_value::<&'de RawValue>()?.get());
+                } else {
+                    map.next_value::<serde::de::IgnoredAny>()?;
+                }
+            }
+            Ok(found)
+        }
+    }
+    let mut de = Deserializer::new(SliceRead::new(object.as_bytes()));
+    serde::Deserializer::deserialize_map(&mut de, Find(key)).ok().flatten()
+}
+
+/// The keys of an object that this module's writer made, with the raw text of their values.
+pub fn entries(object: &str) -> Vec<(String, &str)> {
+    struct All;
+    impl<'de> serde::de::Visitor<'de> for All {
+        type Value = Vec<(String, &'de str)>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an attribute object")
+        }
+        fn visit_map<A: serde::de::MapAccess<'de>>(
+            self,
+            mut map: A,
+        ) -> Result<Self::Value, A::Error> {
+            let mut all = Vec::new();
+            while let Some(key) = map.next_key::<Key<'de>>()? {
+                all.push((key.0.into_owned(), map.next_value::<&'de RawValue>()?.get()));
+            }
+            Ok(all)
+        }
+    }
+    let mut de = Deserializer::new(SliceRead::new(object.as_bytes()));
+    serde::Deserializer::deserialize_map(&mut de, All).unwrap_or_default()
+}
+
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de> serde::Deserialize<'de> for Key<'de> {
+    fn deserialize<D: serde::Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> serde::de::Visitor<'de> for Text {
+            type Value = Cow<'de, str>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Cow::Borrowed(text))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Cow::Owned(text.to_owned()))
+            }
+        }
+        de.deserialize_str(Text).map(Key)
+    }
+}
+
+/// The type of a value from its raw JSON text; looks at its first bytes only.
+pub fn raw_type(raw: &str) -> ValueType {
+    match raw.as_bytes().first() {
+        Some(b'"') => ValueType::String,
+        Some(b't' | b'f') => ValueType::Bool,
+        Some(b'-' | b'0'..=b'9') => {
+            if raw.bytes().any(|b| matches!(b, b'.' | b'e' | b'E')) {
+                ValueType::Double
+            } else {
+                ValueType::Int
+            }
+        }
+        Some(b'{') if raw.starts_with("{\"$double\":") => ValueType::Double,
+        _ => ValueType::Json,
+    }
+}
+
+/// The value of raw JSON text.
+pub fn read_raw(raw: &str) -> Option<Value> {
+    Some(match raw_type(raw) {
+        ValueType::String => Value::String(serde_json::from_str(raw).ok()?),
+        ValueType::Bool => Value::Bool(raw == "true"),
+        ValueType::Int => Value::Int(raw.parse().ok()?),
+        ValueType::Double => Value::Double(match raw.strip_prefix("{\"$double\":\"") {
+            Some(word) if word.starts_with("NaN") => f64::NAN,
+            Some(word) if word.starts_with('-') => f64::NEG_INFINITY,
+            Some(_) => f64::INFINITY,
+            None => raw.parse().ok()?,
+        }),
+        ValueType::Json => match raw.strip_prefix("{\"$bytes\":\"") {
+            Some(rest) => Value::Bytes(STANDARD.decode(rest.strip_suffix("\"}")?).ok()?),
+            None => Value::Json(raw.to_owned()),
+        },
+    })
+}
+
+/// The value of `key` in an object that this module's writer made.
+pub fn get(object: &str, key: &str) -> Option<Value> {
+    get_raw(object, key).and_then(read_raw)
+}
+
+/// One event of a span.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+pub struct Event {
+    /// Nanoseconds since the epoch.
+    pub time: i64,
+    /// What happened.
+    pub name: String,
+    /// Attributes as a JSON object.
+    #[serde(default = "empty_object", deserialize_with = "raw_text")]
+    pub attributes: String,
+    /// How many attributes the sender or the store dropped.
+    #[serde(default)]
+    pub dropped: u32,
+}
+
+/// One link of a span to another span.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+pub struct Link {
+    /// Hex of the other trace id, as it was sent.
+    pub trace_id: String,
+    /// Hex of the other span id, as it was sent.
+    pub span_id: String,
+    /// W3C trace state; empty when there is none.
+    #[serde(default)]
+    pub trace_state: String,
+    /// W3C trace flags.
+    #[serde(default)]
+    pub flags: u32,
+    /// Attributes as a JSON object.
+    #[serde(default = "empty_object", deserialize_with = "raw_text")]
+    pub attributes: String,
+    /// How many attributes the sender or the store dropped.
+    #[serde(default)]
+    pub dropped: u32,
+}
+
+fn empty_object() -> String {
+    "{}".to_owned()
+}
+
+fn raw_text<'de, D: serde::Deserializer<'de>>(de: D) -> Result<String, D::Error> {
+    let raw: Box<RawValue> = serde::Deserialize::deserialize(de)?;
+    Ok(raw.get().to_owned())
+}
+
+/// The events in the text of an `events` column; none when the text is not such an array.
+pub fn read_events(text: &str) -> Vec<Event> {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+/// The links in the text of a `links` column; none when the text is not such an array.
+pub fn read_links(text: &str) -> Vec<Link> {
+    serde_json::from_str(text).unwrap_or_default()
+}

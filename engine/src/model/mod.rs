@@ -1,0 +1,22 @@
+//! What travels through the store: ids, time, the span schema and its batches, attribute text and
+//! the catalog of attribute keys, predicates. No I/O, no policy.
+//!
+//! | file | holds |
+//! |---|---|
+//! | ids | `TraceId`, `SpanId` |
+//! | time | `Clock` |
+//! | schema | the columns of a span, marks |
+//! | batch | `SpanBatch`, `SpanRef` |
+//! | hot | `HotBatch`: accepted, visible, not yet decoded |
+//! | json | attributes, events and links as text |
+//! | catalog | attribute keys, their types, promoted keys |
+//! | predicate | which spans a scan returns |
+
+pub mod batch;
+pub mod catalog;
+pub mod hot;
+pub mod ids;
+pub mod json;
+pub mod predicate;
+pub mod schema;
+pub mod time;

@@ -1,0 +1,1 @@
+//! Stub: `RequestBuilder`, see the plan.

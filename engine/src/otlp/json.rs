@@ -1,0 +1,1 @@
+//! Stub: OTLP/JSON to OTLP protobuf, see the plan.
