@@ -1,5 +1,6 @@
 //! Stub
 #![allow(missing_docs, dead_code)]
+mod codec;
 mod error;
 mod fs;
 mod model;
@@ -8,6 +9,7 @@ mod otlp;
 mod segment;
 mod snapshot;
 mod store;
+mod wal;
 pub use error::{Error, Result};
 pub use fs::{CrashModel, Fault, Fs, MemoryFs, RealFs};
 pub use model::batch::{SpanBatch, SpanRef};
@@ -19,5 +21,5 @@ pub use model::time::{Clock, ManualClock, SystemClock};
 pub use model::{json, schema};
 pub use options::{Durability, Options, Retention, days};
 pub use segment::Segment;
-pub use snapshot::{Scan, Snapshot, Trace};
+pub use snapshot::{Scan, Snapshot, Trace, Waterfall};
 pub use store::{Pending, Reader, Receipt, Stats, Store};

@@ -1,10 +1,12 @@
 //! Stub.
 mod trace;
+mod waterfall;
 use std::sync::Arc;
 use crate::error::Result;
 use crate::model::{batch::SpanBatch, catalog::Catalog, ids::TraceId, predicate::Predicate};
 use crate::segment::Segment;
 pub use self::trace::Trace;
+pub use self::waterfall::Waterfall;
 /// stub
 #[derive(Debug, Clone)]
 pub struct Snapshot;

@@ -19,6 +19,8 @@ pub struct Trace {
     tops: Vec<usize>,
     /// Rows of the children of each row, by start time.
     children: Vec<Vec<usize>>,
+    /// Rows that name a parent which is not in this trace.
+    orphans: Vec<bool>,
 }
 
 impl Trace {
@@ -42,20 +44,24 @@ impl Trace {
                 first_row.entry(span.span_id()).or_insert(row);
             }
         }
-        let parent_of = |row: usize| {
-            let parent = spans.span(row)?.parent_span_id()?;
-            first_row.get(&parent).copied().filter(|&parent_row| parent_row != row)
-        };
         let mut tops = Vec::new();
+        let mut orphans = vec![false; spans.len()];
+        let mut parents = vec![None; spans.len()];
         let mut children = vec![Vec::new(); spans.len()];
         for &row in &by_start {
-            match parent_of(row) {
-                Some(parent) => children[parent].push(row),
+            let named = spans.span(row).and_then(|span| span.parent_span_id());
+            let found = named.and_then(|parent| first_row.get(&parent).copied());
+            orphans[row] = named.is_some() && found.is_none();
+            match found.filter(|&parent| parent != row) {
+                Some(parent) => {
+                    parents[row] = Some(parent);
+                    children[parent].push(row);
+                }
                 None => tops.push(row),
             }
         }
-        break_cycles(&by_start, &mut tops, &mut children);
-        Ok(Some(Self { id, spans, tops, children }))
+        break_cycles(&spans, &by_start, &parents, &mut tops, &mut children);
+        Ok(Some(Self { id, spans, tops, children, orphans }))
     }
 
     /// The trace's id.
@@ -91,7 +97,7 @@ impl Trace {
 
     /// Whether a span names a parent that is not in this trace.
     pub fn is_orphan(&self, span: SpanRef<'_>) -> bool {
-        span.parent_span_id().is_some() && self.tops.contains(&span.row())
+        self.orphans.get(span.row()).copied().unwrap_or(false)
     }
 
     /// Earliest start and latest end, in nanoseconds since the epoch.
@@ -109,7 +115,13 @@ impl Trace {
 
 /// Spans that are their own ancestors are reachable from no top: the earliest span of each such
 /// circle becomes a top.
-fn break_cycles(by_start: &[usize], tops: &mut Vec<usize>, children: &mut [Vec<usize>]) {
+fn break_cycles(
+    spans: &SpanBatch,
+    by_start: &[usize],
+    parents: &[Option<usize>],
+    tops: &mut Vec<usize>,
+    children: &mut [Vec<usize>],
+) {
     let mut seen = vec![false; children.len()];
     let mut pending = tops.clone();
     let mut candidates = by_start.iter();
@@ -120,10 +132,30 @@ fn break_cycles(by_start: &[usize], tops: &mut Vec<usize>, children: &mut [Vec<u
             }
         }
         let Some(&row) = candidates.find(|&&row| !seen[row]) else { return };
-        for siblings in children.iter_mut() {
-            siblings.retain(|&child| child != row);
+        let row = first_of_circle(row, parents, spans.start_times());
+        if let Some(parent) = parents[row] {
+            children[parent].retain(|&child| child != row);
         }
         tops.push(row);
         pending.push(row);
     }
+}
+
+/// The earliest row of the circle that the ancestors of `row` run into.
+fn first_of_circle(row: usize, parents: &[Option<usize>], starts: &[i64]) -> usize {
+    let above = |row: usize| parents[row].unwrap_or(row);
+    // One walker takes two steps while the other takes one: they meet on the circle.
+    let (mut slow, mut fast) = (above(row), above(above(row)));
+    while slow != fast {
+        (slow, fast) = (above(slow), above(above(fast)));
+    }
+    let mut first = slow;
+    let mut at = above(slow);
+    while at != slow {
+        if (starts[at], at) < (starts[first], first) {
+            first = at;
+        }
+        at = above(at);
+    }
+    first
 }
