@@ -3,6 +3,8 @@
 mod codec;
 mod error;
 mod fs;
+mod manifest;
+mod memtable;
 mod model;
 mod options;
 mod otlp;

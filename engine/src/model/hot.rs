@@ -1,7 +1,7 @@
-//! `HotBatch`: what one commit group stored, ready to be seen before anybody decoded it.
+//! `HotBatch`: what one commit group stored, ready to be seen before anybody decoded it, and
+//! `Resolved`, what becomes of it.
 
 use std::ops::Range;
-use std::sync::OnceLock;
 
 use bytes::Bytes;
 
@@ -69,7 +69,7 @@ pub struct Resolved {
     pub catalog: Catalog,
 }
 
-/// The accepted spans of one commit group, and their resolved form once somebody needed it.
+/// The accepted spans of one commit group.
 #[derive(Debug)]
 pub struct HotBatch {
     /// The requests of the group.
@@ -80,8 +80,6 @@ pub struct HotBatch {
     pub bytes: usize,
     /// Earliest and latest start time; `None` without spans.
     pub times: Option<(i64, i64)>,
-    /// The second step of decoding, once it was taken.
-    pub resolved: OnceLock<Resolved>,
 }
 
 impl HotBatch {
@@ -91,6 +89,6 @@ impl HotBatch {
         let times = starts().min().zip(starts().max());
         let rows = requests.iter().map(|r| r.spans.len()).sum();
         let bytes = requests.iter().map(|r| r.body.len()).sum();
-        Self { requests, rows, bytes, times, resolved: OnceLock::new() }
+        Self { requests, rows, bytes, times }
     }
 }

@@ -1,3 +1,22 @@
-//! Stub
+//! OTLP: requests are walked at the door, and decoded when somebody needs their spans.
+//!
+//! `otlp/` does not know that disks exist. It promises: a request is taken whole or refused whole
+//! (`walk`), the same bytes with the same verdict give the same rows for ever (`resolve` applies
+//! constants of the format version only), and no input makes it recurse without bound, panic, or
+//! allocate more than a small multiple of its size.
+//!
+//! | file | purpose |
+//! |---|---|
+//! | wire | protobuf fields and the tables of OTLP's messages |
+//! | walk | step one: every byte checked, spans found, verdicts |
+//! | attributes | KeyValue and AnyValue to attribute text |
+//! | resolve | step two: spans to columns |
+//! | build | `RequestBuilder`: OTLP bytes for spans that were never OTLP |
+//! | json | OTLP/JSON to OTLP protobuf |
+
+pub mod attributes;
 pub mod build;
 pub mod json;
+pub mod resolve;
+pub mod walk;
+pub mod wire;

@@ -1,0 +1,222 @@
+//! The manifest: which segments and log files make up the store. A new version is the one commit
+//! point of flush, compaction and retention.
+//!
+//! One whole version per numbered file, made by the create protocol; the highest number wins. It
+//! promises: a version is there whole or not at all, a damaged newest version is an error that
+//! names the file and never silently an older state.
+//!
+//! | part of a file | bytes |
+//! |---|---|
+//! | magic `AMIDAMAN` | 8 |
+//! | format version, little-endian | 4 |
+//! | CRC-32 of the body, little-endian | 4 |
+//! | length of the body, little-endian | 8 |
+//! | body: `Version` as JSON | length |
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::{Decoder, crc32};
+use crate::error::{Error, Result};
+use crate::fs::{Fs, create_durably, names, read_all};
+use crate::model::catalog::{Catalog, Promoted};
+
+/// The first bytes of a manifest file.
+const MAGIC: [u8; 8] = *b"AMIDAMAN";
+/// The version of the format of all files of a store.
+const FORMAT: u32 = 1;
+/// Largest manifest that is read.
+const BYTES_MAX: u64 = 256 << 20;
+/// Versions that are kept: the newest and the one before it, for a look at what changed.
+const VERSIONS_KEPT: usize = 2;
+
+/// A segment in a version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SegmentEntry {
+    /// The number in its file name. Segments stand in order of ingest, not of number.
+    pub number: u64,
+    /// Spans in it.
+    pub rows: u64,
+    /// Length of the file.
+    pub bytes: u64,
+    /// Earliest and latest start time, in nanoseconds.
+    pub start_times: (i64, i64),
+    /// First and last time of ingest, in nanoseconds: what retention looks at.
+    pub ingest_times: (i64, i64),
+    /// Row groups in it.
+    pub row_groups: u32,
+    /// The promoted columns it has.
+    pub promoted: Vec<Promoted>,
+}
+
+/// One state of the store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Version {
+    /// Counts up with every version.
+    pub number: u64,
+    /// Which store this is, as 32 hex digits; log files and segments carry it too.
+    pub store_id: StoreId,
+    /// The segments, in order of ingest.
+    pub segments: Vec<SegmentEntry>,
+    /// The number that the next segment gets.
+    pub next_segment: u64,
+    /// Records up to this sequence are in segments, or were dropped with them.
+    pub flushed_sequence: u64,
+    /// Log files with a smaller number are not needed any more.
+    pub wal_floor: u64,
+    /// The attribute keys of all spans that ever went into a segment.
+    pub catalog: Catalog,
+    /// Keys that new segments have a column for; only ever added to.
+    pub promoted: Vec<Promoted>,
+    /// Spans that went into segments since the store was made.
+    pub accepted: u64,
+    /// Rejected spans by reason since the store was made, without those of the log.
+    pub rejected: std::collections::BTreeMap<String, u64>,
+    /// Spans that retention dropped.
+    pub dropped: u64,
+}
+
+/// The random name of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreId(pub [u8; 16]);
+
+impl Serialize for StoreId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for StoreId {
+    fn deserialize<D: serde::Deserializer<'de>>(de: D) -> std::result::Result<Self, D::Error> {
+        let text = String::deserialize(de)?;
+        let mut id = [0; 16];
+        hex::decode_to_slice(&text, &mut id).map_err(serde::de::Error::custom)?;
+        Ok(Self(id))
+    }
+}
+
+impl Version {
+    /// The first version of a new store.
+    pub fn first(store_id: [u8; 16]) -> Self {
+        Self {
+            number: 1,
+            store_id: StoreId(store_id),
+            segments: Vec::new(),
+            next_segment: 1,
+            flushed_sequence: 0,
+            wal_floor: 1,
+            catalog: Catalog::default(),
+            promoted: Vec::new(),
+            accepted: 0,
+            rejected: std::collections::BTreeMap::new(),
+            dropped: 0,
+        }
+    }
+
+    /// Bytes of all segments.
+    pub fn segment_bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.bytes).sum()
+    }
+
+    /// Spans in all segments.
+    pub fn segment_rows(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.rows).sum()
+    }
+}
+
+/// The newest version of the store; `None` where there is no manifest.
+///
+/// # Errors
+/// `Corrupt` when the newest version is damaged, `Unsupported` when a newer Amida wrote it.
+pub fn load(fs: &dyn Fs, store: &Path) -> Result<Option<Version>> {
+    let Some(number) = numbers(fs, store)?.pop() else { return Ok(None) };
+    let path = names::manifest(store, number);
+    let bytes = read_all(fs, &path, BYTES_MAX)?;
+    let version = decode(&bytes, &path)?;
+    if version.number != number {
+        let what = format!("it holds version {}, not {number}", version.number);
+        return Err(Error::corrupt(path, 24, what));
+    }
+    Ok(Some(version))
+}
+
+/// The number of the newest version; `None` where there is no manifest.
+///
+/// # Errors
+/// `Io`.
+pub fn newest_number(fs: &dyn Fs, store: &Path) -> Result<Option<u64>> {
+    Ok(numbers(fs, store)?.pop())
+}
+
+/// Makes this version the store's state: when it returns, the version is on stable storage.
+///
+/// # Errors
+/// `Io`; then the store's state is the one before, or, where only the last sync failed, either.
+pub fn commit(fs: &dyn Fs, store: &Path, version: &Version) -> Result<()> {
+    let path = names::manifest(store, version.number);
+    create_durably(fs, &path, &encode(version)?)?;
+    let numbers = numbers(fs, store)?;
+    for old in numbers.iter().rev().skip(VERSIONS_KEPT) {
+        // An old version that stays does no harm; the next commit tries again.
+        if let Err(error) = fs.remove(&names::manifest(store, *old)) {
+            tracing::warn!(target: "amida::manifest", %error, "cannot remove an old manifest");
+        }
+    }
+    Ok(())
+}
+
+fn numbers(fs: &dyn Fs, store: &Path) -> Result<Vec<u64>> {
+    let dir = names::manifest_dir(store);
+    if !fs.exists(&dir)? {
+        return Ok(Vec::new());
+    }
+    let mut numbers: Vec<u64> = fs
+        .list(&dir)?
+        .iter()
+        .filter_map(|name| names::number(name, names::MANIFEST))
+        .collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+fn encode(version: &Version) -> Result<Vec<u8>> {
+    let body = serde_json::to_vec(version)
+        .map_err(|e| Error::invalid(format!("a manifest cannot be written as JSON: {e}")))?;
+    let mut bytes = Vec::with_capacity(24 + body.len());
+    bytes.extend_from_slice(&MAGIC);
+    bytes.extend_from_slice(&FORMAT.to_le_bytes());
+    bytes.extend_from_slice(&crc32(&[&body]).to_le_bytes());
+    bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(&body);
+    Ok(bytes)
+}
+
+fn decode(bytes: &[u8], path: &Path) -> Result<Version> {
+    let short = || Error::corrupt(path, bytes.len() as u64, "the file ends too early");
+    let mut decoder = Decoder(bytes);
+    if decoder.array().ok_or_else(short)? != MAGIC {
+        return Err(Error::corrupt(path, 0, "no manifest: the first bytes are not AMIDAMAN"));
+    }
+    let format = decoder.u32().ok_or_else(short)?;
+    let crc = decoder.u32().ok_or_else(short)?;
+    let len = decoder.u64().ok_or_else(short)?;
+    let body = decoder.0;
+    if len != body.len() as u64 {
+        let what = format!("expected {len} bytes after the header, found {}", body.len());
+        return Err(Error::corrupt(path, 16, what));
+    }
+    let found = crc32(&[body]);
+    if found != crc {
+        let what = format!("expected checksum {crc:08x}, found {found:08x}");
+        return Err(Error::corrupt(path, 24, what));
+    }
+    if format != FORMAT {
+        let what = format!("the store has format {format}; this version reads format {FORMAT}");
+        return Err(Error::Unsupported { path: path.to_owned(), what });
+    }
+    serde_json::from_slice(body).map_err(|e| Error::corrupt(path, 24, e.to_string()))
+}

@@ -1,0 +1,210 @@
+//! The memtable: what was committed and is in no segment yet, in order of commit.
+//!
+//! It never decodes: what resolves hot batches is handed down (`Decode`). It promises that a view
+//! is immutable and cheap, and that each span is resolved once for all views that see it in a full
+//! chunk; only the last, open chunk is resolved again by the next view.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, OnceLock};
+
+use crate::error::Result;
+use crate::model::batch::SpanBatch;
+use crate::model::catalog::Catalog;
+use crate::model::hot::{HotBatch, HotRequest, Resolved};
+use crate::model::ids::TraceId;
+
+/// Spans after which a chunk is closed: large enough for Arrow to be quick, small enough that
+/// resolving an open chunk again costs a few milliseconds.
+const CHUNK_ROWS: usize = 4096;
+
+/// The second step of decoding, handed down by the store.
+#[derive(Debug, Clone, Copy)]
+pub struct Decode {
+    /// Resolves all spans of these batches.
+    pub all: fn(&[Arc<HotBatch>]) -> Result<Resolved>,
+    /// Resolves the spans at these positions of a request.
+    pub rows: fn(&HotRequest, &[usize]) -> Result<SpanBatch>,
+}
+
+/// Batches that are resolved together.
+#[derive(Debug, Default)]
+struct Chunk {
+    batches: Vec<Arc<HotBatch>>,
+    rows: usize,
+    resolved: OnceLock<Resolved>,
+}
+
+impl Chunk {
+    fn resolve(&self, decode: Decode) -> Result<&Resolved> {
+        if let Some(resolved) = self.resolved.get() {
+            return Ok(resolved);
+        }
+        // Two queries may both do the work; the first one's result is kept.
+        let resolved = (decode.all)(&self.batches)?;
+        Ok(self.resolved.get_or_init(|| resolved))
+    }
+}
+
+/// Collects committed batches.
+#[derive(Debug)]
+pub struct Memtable {
+    decode: Decode,
+    full: Arc<Vec<Arc<Chunk>>>,
+    /// Batches of the open chunk; `view` is the open chunk as a view saw it.
+    open: Vec<Arc<HotBatch>>,
+    open_rows: usize,
+    view: Option<MemtableView>,
+    facts: Facts,
+}
+
+/// What is known of a memtable without looking into it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Facts {
+    /// Number of spans.
+    pub rows: u64,
+    /// Bytes of requests.
+    pub bytes: u64,
+    /// Earliest and latest start time, in nanoseconds.
+    pub start_times: Option<(i64, i64)>,
+    /// First and last time of ingest, in nanoseconds.
+    pub ingest_times: Option<(i64, i64)>,
+    /// Sequence of the newest record.
+    pub last_sequence: u64,
+}
+
+impl Memtable {
+    /// An empty memtable.
+    pub fn new(decode: Decode) -> Self {
+        Self {
+            decode,
+            full: Arc::default(),
+            open: Vec::new(),
+            open_rows: 0,
+            view: None,
+            facts: Facts::default(),
+        }
+    }
+
+    /// Adds a batch that was committed with these sequences and times of ingest.
+    pub fn insert(&mut self, batch: HotBatch, last_sequence: u64, ingest: (i64, i64)) {
+        let facts = &mut self.facts;
+        facts.rows += batch.rows as u64;
+        facts.bytes += batch.bytes as u64;
+        facts.start_times = widen(facts.start_times, batch.times);
+        facts.ingest_times = widen(facts.ingest_times, Some(ingest));
+        facts.last_sequence = facts.last_sequence.max(last_sequence);
+        self.view = None;
+        self.open_rows += batch.rows;
+        self.open.push(Arc::new(batch));
+        if self.open_rows >= CHUNK_ROWS {
+            let batches = std::mem::take(&mut self.open);
+            let rows = std::mem::take(&mut self.open_rows);
+            let chunk = Chunk { batches, rows, resolved: OnceLock::new() };
+            Arc::make_mut(&mut self.full).push(Arc::new(chunk));
+        }
+    }
+
+    /// What is known of it.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Everything that was added so far.
+    pub fn view(&mut self) -> MemtableView {
+        let view = self.view.get_or_insert_with(|| {
+            let open = Chunk {
+                batches: self.open.clone(),
+                rows: self.open_rows,
+                resolved: OnceLock::new(),
+            };
+            MemtableView {
+                decode: self.decode,
+                full: self.full.clone(),
+                open: Arc::new(open),
+                facts: self.facts,
+            }
+        });
+        view.clone()
+    }
+}
+
+fn widen(range: Option<(i64, i64)>, by: Option<(i64, i64)>) -> Option<(i64, i64)> {
+    match (range, by) {
+        (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+        (one, other) => one.or(other),
+    }
+}
+
+/// A memtable as it was at one moment.
+#[derive(Debug, Clone)]
+pub struct MemtableView {
+    decode: Decode,
+    full: Arc<Vec<Arc<Chunk>>>,
+    open: Arc<Chunk>,
+    facts: Facts,
+}
+
+impl MemtableView {
+    /// What is known of it.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn chunks(&self) -> impl Iterator<Item = &Arc<Chunk>> {
+        self.full.iter().chain(std::iter::once(&self.open)).filter(|chunk| chunk.rows > 0)
+    }
+
+    /// All spans, in order of commit.
+    ///
+    /// # Errors
+    /// `Invalid` when a column does not fit an Arrow array.
+    pub fn batches(&self) -> Result<Vec<SpanBatch>> {
+        self.chunks().map(|chunk| Ok(chunk.resolve(self.decode)?.batch.clone())).collect()
+    }
+
+    /// The attribute keys of all spans.
+    ///
+    /// # Errors
+    /// As `batches`.
+    pub fn catalog(&self) -> Result<Catalog> {
+        let mut catalog = Catalog::default();
+        for chunk in self.chunks() {
+            catalog.merge(&chunk.resolve(self.decode)?.catalog);
+        }
+        Ok(catalog)
+    }
+
+    /// The spans of one trace; only these are resolved.
+    ///
+    /// # Errors
+    /// As `batches`.
+    pub fn trace(&self, id: TraceId) -> Result<Vec<SpanBatch>> {
+        let mut found = Vec::new();
+        for request in self.requests() {
+            let rows: Vec<usize> = request
+                .spans
+                .iter()
+                .enumerate()
+                .filter(|(_, span)| span.trace_id == *id.as_bytes())
+                .map(|(row, _)| row)
+                .collect();
+            if !rows.is_empty() {
+                found.push((self.decode.rows)(request, &rows)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The ids of all spans' traces, with repetitions.
+    pub fn trace_ids(&self) -> impl Iterator<Item = TraceId> {
+        self.requests()
+            .flat_map(|request| &request.spans)
+            .filter_map(|span| TraceId::from_bytes(&span.trace_id))
+    }
+
+    fn requests(&self) -> impl Iterator<Item = &HotRequest> {
+        self.chunks().flat_map(|chunk| &chunk.batches).flat_map(|batch| &batch.requests)
+    }
+}

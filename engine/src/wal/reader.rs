@@ -1,0 +1,173 @@
+//! Reads log files record by record, by bounded reads; never maps them.
+
+use std::path::{Path, PathBuf};
+
+use super::format::{
+    ALIGNMENT, BadHeader, FILE_HEADER_BYTES, FileHeader, RECORD_HEADER_BYTES, RECORD_MAGIC,
+    RecordHeader, RecordKind, padded,
+};
+use crate::codec::crc32;
+use crate::error::{Error, Result};
+use crate::fs::{File, Fs};
+
+/// Reads the records of one log file in order.
+#[derive(Debug)]
+pub struct WalReader {
+    file: Box<dyn File>,
+    path: PathBuf,
+    header: FileHeader,
+    offset: u64,
+}
+
+/// A whole record.
+#[derive(Debug)]
+pub struct Record {
+    /// Its header.
+    pub header: RecordHeader,
+    /// Its payload, checked.
+    pub payload: Vec<u8>,
+    /// Where it begins in the file.
+    pub offset: u64,
+}
+
+/// What stands at the reader's place.
+#[derive(Debug)]
+pub enum Step {
+    /// A whole record; the reader moved behind it.
+    Record(Record),
+    /// Nothing but zeros, or the end of the file.
+    End,
+    /// Bytes that are no whole record. The reader did not move.
+    Bad,
+}
+
+impl WalReader {
+    /// Opens a log file of this store.
+    ///
+    /// # Errors
+    /// `Corrupt` when the file header is damaged or of another store or file, `Unsupported` when a
+    /// newer version wrote it.
+    pub fn open(fs: &dyn Fs, path: &Path, store_id: &[u8; 16], number: u64) -> Result<Self> {
+        let file = fs.open(path)?;
+        let mut bytes = [0; FILE_HEADER_BYTES];
+        let read = file.read_at(&mut bytes, 0)?;
+        let header = FileHeader::decode(bytes.get(..read).unwrap_or_default()).map_err(|bad| {
+            match bad {
+                BadHeader::Damaged(what) => Error::corrupt(path, 0, what),
+                BadHeader::Version(version) => Error::Unsupported {
+                    path: path.to_owned(),
+                    what: format!("log format {version}; this is a version that reads 1"),
+                },
+            }
+        })?;
+        if header.store_id != *store_id || header.number != number {
+            return Err(Error::corrupt(path, 16, "the log belongs to another store or place"));
+        }
+        Ok(Self { file, path: path.to_owned(), header, offset: FILE_HEADER_BYTES as u64 })
+    }
+
+    /// The file header.
+    pub fn header(&self) -> &FileHeader {
+        &self.header
+    }
+
+    /// Where the next record begins.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads what stands at the reader's place.
+    pub fn step(&mut self) -> Result<Step> {
+        match self.record_at(self.offset)? {
+            Some(record) => {
+                self.offset += RECORD_HEADER_BYTES as u64 + padded(record.header.payload_bytes);
+                Ok(Step::Record(record))
+            }
+            None if self.zeros_from(self.offset)? => Ok(Step::End),
+            None => Ok(Step::Bad),
+        }
+    }
+
+    /// Looks behind bad bytes for the next whole record; moves there and returns it.
+    pub fn resync(&mut self) -> Result<Option<Record>> {
+        const WINDOW: usize = 1 << 16;
+        let mut at = self.offset + ALIGNMENT;
+        let mut window = vec![0; WINDOW + RECORD_HEADER_BYTES];
+        loop {
+            let read = self.file.read_at(&mut window, at)?;
+            let window_bytes = window.get(..read).unwrap_or_default();
+            for start in (0..read.min(WINDOW)).step_by(ALIGNMENT as usize) {
+                let candidate = window_bytes.get(start..).unwrap_or_default();
+                if !candidate.starts_with(&RECORD_MAGIC) {
+                    continue;
+                }
+                if let Some(record) = self.record_at(at + start as u64)? {
+                    self.offset = record.offset
+                        + RECORD_HEADER_BYTES as u64
+                        + padded(record.header.payload_bytes);
+                    return Ok(Some(record));
+                }
+            }
+            if read <= WINDOW {
+                return Ok(None);
+            }
+            at += WINDOW as u64;
+        }
+    }
+
+    /// The bytes from the reader's place on, without the zeros at their end.
+    pub fn rest(&self) -> Result<Vec<u8>> {
+        let len = self.file.len()?.saturating_sub(self.offset);
+        let mut rest = vec![0; usize::try_from(len).unwrap_or(0)];
+        let read = self.file.read_at(&mut rest, self.offset)?;
+        rest.truncate(read);
+        rest.truncate(rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
+        Ok(rest)
+    }
+
+    fn record_at(&self, offset: u64) -> Result<Option<Record>> {
+        let mut bytes = [0; RECORD_HEADER_BYTES];
+        if self.file.read_at(&mut bytes, offset)? < RECORD_HEADER_BYTES {
+            return Ok(None);
+        }
+        let Some(header) = RecordHeader::decode(&bytes, &self.header, offset) else {
+            return Ok(None);
+        };
+        let at = offset + RECORD_HEADER_BYTES as u64;
+        let len = u64::from(header.payload_bytes);
+        if at.saturating_add(len) > self.file.len()? {
+            return Ok(None);
+        }
+        let mut payload = vec![0; header.payload_bytes as usize];
+        let read = self.file.read_at(&mut payload, at)?;
+        let whole = read == payload.len() && crc32(&[&payload]) == header.payload_crc;
+        Ok(whole.then_some(Record { header, payload, offset }))
+    }
+
+    fn zeros_from(&self, mut offset: u64) -> Result<bool> {
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let read = self.file.read_at(&mut buffer, offset)?;
+            let bytes = buffer.get(..read).unwrap_or_default();
+            if bytes.iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+            if read < buffer.len() {
+                return Ok(true);
+            }
+            offset += read as u64;
+        }
+    }
+}
+
+impl Record {
+    /// Whether this record ends its file.
+    pub fn is_seal(&self) -> bool {
+        self.header.kind == RecordKind::Seal
+    }
+}
