@@ -1,0 +1,112 @@
+//! The disk after power loss.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use super::inode::Inode;
+use super::{Dir, Disk, Node, locked, set_all};
+
+/// Which of the changes that were not synced reach the disk when the power fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CrashModel {
+    /// None of them.
+    LoseUnsynced,
+    /// All of them: what is left when only the process dies.
+    KeepAll,
+    /// Any of them, in any order: writes, new lengths without the bytes, names without their files.
+    Random {
+        /// The same seed loses the same changes.
+        seed: u64,
+    },
+    /// As `Random`, and of a write any of its sectors.
+    Torn {
+        /// The same seed loses the same sectors.
+        seed: u64,
+        /// Bytes that the disk writes whole: 512 or 4096.
+        sector: usize,
+    },
+}
+
+/// SplitMix64: small, seeded, the same everywhere.
+#[derive(Debug)]
+pub(super) struct Random(u64);
+
+impl Random {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % bound
+    }
+}
+
+/// A copy of the disk as this model leaves it.
+pub(super) fn after(disk: &Disk, model: CrashModel) -> Disk {
+    let seed = match model {
+        CrashModel::LoseUnsynced | CrashModel::KeepAll => 0,
+        CrashModel::Random { seed } | CrashModel::Torn { seed, .. } => seed,
+    };
+    let mut crash =
+        Crash { disk, model, random: Random(seed), chosen: HashMap::new(), out: Disk::default() };
+    crash.dir(Path::new("/"));
+    crash.out.limit_bytes = disk.limit_bytes;
+    crash.out
+}
+
+struct Crash<'a> {
+    disk: &'a Disk,
+    model: CrashModel,
+    random: Random,
+    /// What was decided on a rename between two directories holds for both.
+    chosen: HashMap<u64, bool>,
+    out: Disk,
+}
+
+impl Crash<'_> {
+    fn dir(&mut self, path: &Path) {
+        let mut survivor = Dir::default();
+        let mut below: Vec<PathBuf> = Vec::new();
+        if let Some(dir) = self.disk.dirs.get(path) {
+            let mut names = dir.durable.clone();
+            for op in &dir.pending {
+                // A rename whose removal is safe has not lost the file: its new name is safe too.
+                let adds = op.sets.iter().all(|(_, node)| node.is_some());
+                let must = adds && self.disk.half_synced.contains(&op.id);
+                if must || self.survives(op.id) {
+                    set_all(&mut names, &op.sets);
+                }
+            }
+            for (name, node) in names {
+                let copy = match node {
+                    Node::Dir => {
+                        below.push(path.join(&name));
+                        Node::Dir
+                    }
+                    Node::File(inode) => {
+                        let bytes = locked(&inode).after(self.model, &mut self.random);
+                        Node::File(Arc::new(Mutex::new(Inode::synced(bytes))))
+                    }
+                };
+                survivor.durable.insert(name, copy);
+            }
+        }
+        survivor.current = survivor.durable.clone();
+        self.out.dirs.insert(path.to_owned(), survivor);
+        for path in below {
+            self.dir(&path);
+        }
+    }
+
+    fn survives(&mut self, op: u64) -> bool {
+        match self.model {
+            CrashModel::LoseUnsynced => false,
+            CrashModel::KeepAll => true,
+            CrashModel::Random { .. } | CrashModel::Torn { .. } => {
+                let random = &mut self.random;
+                *self.chosen.entry(op).or_insert_with(|| random.below(2) == 0)
+            }
+        }
+    }
+}
