@@ -8,27 +8,27 @@
 //! | file | holds |
 //! |---|---|
 //! | memory | the disk as `trait Fs` sees it, faults |
+//! | memory/disk | names, what was synced of them, the fault that is armed |
+//! | memory/file | an open file, a lock |
 //! | memory/inode | one file: its bytes, the synced bytes and what lies between |
 //! | memory/crash | the disk after power loss |
 
 mod crash;
+mod disk;
+mod file;
 mod inode;
 
-use std::collections::{BTreeMap, HashSet};
-use std::ffi::OsStr;
 use std::io::ErrorKind;
-use std::path::{Component, Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
 pub use self::crash::CrashModel;
-use self::inode::Inode;
+use self::disk::{Armed, Call, Dir, Disk, Node, fail, locked, normal, split};
+use self::file::{MemoryFile, MemoryLock};
 use super::{File, Fs, Lock};
 use crate::error::{Error, Result};
-
-/// Free bytes of a disk without a limit.
-const UNLIMITED_BYTES: u64 = 1 << 50;
 
 /// A disk in memory. Clones are handles of the same disk.
 #[derive(Debug, Clone)]
@@ -68,196 +68,6 @@ impl Fault {
     pub fn syncs_only(mut self) -> Self {
         self.syncs_only = true;
         self
-    }
-}
-
-#[derive(Debug)]
-struct Armed {
-    fault: Fault,
-    calls_left: u64,
-}
-
-/// A call that changes the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Call {
-    MakeDir,
-    Create,
-    Write,
-    SetLen,
-    Allocate,
-    Sync,
-    Rename,
-    Remove,
-    SyncDir,
-    Lock,
-}
-
-#[derive(Debug, Default)]
-struct Disk {
-    dirs: BTreeMap<PathBuf, Dir>,
-    locks: HashSet<PathBuf>,
-    limit_bytes: Option<u64>,
-    calls: u64,
-    armed: Option<Armed>,
-    last_fault: Option<String>,
-    next_op: u64,
-    /// Renames between directories of which one directory was synced.
-    half_synced: HashSet<u64>,
-}
-
-/// What a name leads to.
-#[derive(Debug, Clone)]
-enum Node {
-    File(Arc<Mutex<Inode>>),
-    Dir,
-}
-
-#[derive(Debug, Default)]
-struct Dir {
-    current: BTreeMap<String, Node>,
-    durable: BTreeMap<String, Node>,
-    pending: Vec<DirOp>,
-}
-
-/// A change of a directory that was not synced: names that change together.
-#[derive(Debug)]
-struct DirOp {
-    /// The same number in both directories of a rename between them.
-    id: u64,
-    sets: Vec<(String, Option<Node>)>,
-}
-
-impl Dir {
-    fn change(&mut self, id: u64, sets: Vec<(String, Option<Node>)>) {
-        set_all(&mut self.current, &sets);
-        self.pending.push(DirOp { id, sets });
-    }
-}
-
-fn set_all(names: &mut BTreeMap<String, Node>, sets: &[(String, Option<Node>)]) {
-    for (name, node) in sets {
-        match node {
-            Some(node) => names.insert(name.clone(), node.clone()),
-            None => names.remove(name),
-        };
-    }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn fail<T>(path: &Path, kind: ErrorKind) -> Result<T> {
-    Err(Error::io(path, &kind.into()))
-}
-
-/// The path from the root; the directory of the process counts as the root.
-fn normal(path: &Path) -> PathBuf {
-    let mut out = PathBuf::from("/");
-    for part in path.components() {
-        match part {
-            Component::Normal(name) => out.push(name),
-            Component::ParentDir => {
-                out.pop();
-            }
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-        }
-    }
-    out
-}
-
-/// The directory of a path and the name in it.
-fn split(path: &Path) -> Result<(PathBuf, String)> {
-    let full = normal(path);
-    let name = full.file_name().and_then(OsStr::to_str).map(str::to_owned);
-    match (full.parent(), name) {
-        (Some(parent), Some(name)) => Ok((parent.to_owned(), name)),
-        _ => fail(path, ErrorKind::InvalidInput),
-    }
-}
-
-impl Disk {
-    /// Counts a call that changes the disk; the error it shall fail with, if it shall.
-    fn enter(&mut self, call: Call, path: &Path) -> Result<()> {
-        self.calls += 1;
-        let Some(armed) = &mut self.armed else { return Ok(()) };
-        if armed.fault.syncs_only && call != Call::Sync {
-            return Ok(());
-        }
-        if armed.calls_left > 0 {
-            armed.calls_left -= 1;
-            return Ok(());
-        }
-        let kind = armed.fault.kind;
-        let what = format!("injected fault at call {}: {call:?}", self.calls);
-        if self.last_fault.is_none() {
-            self.last_fault = Some(format!("{what} {}", path.display()));
-        }
-        if armed.fault.once {
-            self.armed = None;
-        }
-        Err(Error::io(path, &std::io::Error::new(kind, what)))
-    }
-
-    fn dir(&mut self, dir: &Path, path: &Path) -> Result<&mut Dir> {
-        match self.dirs.get_mut(dir) {
-            Some(dir) => Ok(dir),
-            None => fail(path, ErrorKind::NotFound),
-        }
-    }
-
-    fn node(&self, path: &Path) -> Option<Node> {
-        let (dir, name) = split(path).ok()?;
-        self.dirs.get(&dir)?.current.get(&name).cloned()
-    }
-
-    fn file(&self, path: &Path) -> Result<Arc<Mutex<Inode>>> {
-        match self.node(path) {
-            Some(Node::File(inode)) => Ok(inode),
-            Some(Node::Dir) => fail(path, ErrorKind::IsADirectory),
-            None => fail(path, ErrorKind::NotFound),
-        }
-    }
-
-    fn op(&mut self) -> u64 {
-        self.next_op += 1;
-        self.next_op
-    }
-
-    fn set(&mut self, path: &Path, node: Option<Node>) -> Result<()> {
-        let (dir, name) = split(path)?;
-        let id = self.op();
-        self.dir(&dir, path)?.change(id, vec![(name, node)]);
-        Ok(())
-    }
-
-    fn used_bytes(&self) -> u64 {
-        let nodes = self.dirs.values().flat_map(|dir| dir.current.values());
-        nodes
-            .map(|node| match node {
-                Node::File(inode) => locked(inode).len(),
-                Node::Dir => 0,
-            })
-            .sum()
-    }
-
-    fn free_bytes(&self) -> u64 {
-        self.limit_bytes.map_or(UNLIMITED_BYTES, |limit| limit.saturating_sub(self.used_bytes()))
-    }
-
-    fn sync_dir(&mut self, path: &Path) -> Result<()> {
-        let full = normal(path);
-        let dir = self.dir(&full, path)?;
-        let synced = std::mem::take(&mut dir.pending);
-        for op in &synced {
-            set_all(&mut dir.durable, &op.sets);
-        }
-        // Only renames between directories use a number twice; the others are harmless here.
-        self.half_synced.extend(synced.iter().map(|op| op.id));
-        let waiting: HashSet<u64> =
-            self.dirs.values().flat_map(|d| d.pending.iter().map(|op| op.id)).collect();
-        self.half_synced.retain(|id| waiting.contains(id));
-        Ok(())
     }
 }
 
@@ -434,93 +244,6 @@ impl Fs for MemoryFs {
         locked(&inode).write(format!("{pid}\n").as_bytes(), 0);
         let path = normal(path);
         Ok(Box::new(MemoryLock { disk: Arc::clone(&self.disk), path }))
-    }
-}
-
-#[derive(Debug)]
-struct MemoryLock {
-    disk: Arc<Mutex<Disk>>,
-    path: PathBuf,
-}
-
-impl Lock for MemoryLock {}
-
-impl Drop for MemoryLock {
-    fn drop(&mut self) {
-        locked(&self.disk).locks.remove(&self.path);
-    }
-}
-
-#[derive(Debug)]
-struct MemoryFile {
-    disk: Arc<Mutex<Disk>>,
-    inode: Arc<Mutex<Inode>>,
-    path: PathBuf,
-    writable: bool,
-}
-
-impl MemoryFile {
-    /// Takes the disk for a call that changes the file.
-    fn enter(&self, call: Call) -> Result<MutexGuard<'_, Disk>> {
-        let mut disk = locked(&self.disk);
-        disk.enter(call, &self.path)?;
-        if !self.writable && call != Call::Sync {
-            return fail(&self.path, ErrorKind::PermissionDenied);
-        }
-        Ok(disk)
-    }
-
-    fn extend(&self, disk: &Disk, len: u64) -> Result<()> {
-        let more = len.saturating_sub(locked(&self.inode).len());
-        if more > disk.free_bytes() {
-            return fail(&self.path, ErrorKind::StorageFull);
-        }
-        locked(&self.inode).set_len(len);
-        Ok(())
-    }
-}
-
-impl File for MemoryFile {
-    fn write_all_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
-        let short = locked(&self.disk).armed.as_ref().map_or(0, |armed| armed.fault.short_write);
-        let disk = match self.enter(Call::Write) {
-            Ok(disk) => disk,
-            Err(e) => {
-                let _disk = locked(&self.disk);
-                locked(&self.inode).write(bytes.get(..short).unwrap_or(bytes), offset);
-                return Err(e);
-            }
-        };
-        let more = (offset + bytes.len() as u64).saturating_sub(locked(&self.inode).len());
-        let missing = more.saturating_sub(disk.free_bytes());
-        // A full disk takes what still fits.
-        let fits = bytes.len().saturating_sub(usize::try_from(missing).unwrap_or(usize::MAX));
-        locked(&self.inode).write(&bytes[..fits], offset);
-        if fits < bytes.len() { fail(&self.path, ErrorKind::StorageFull) } else { Ok(()) }
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        Ok(locked(&self.inode).read(buffer, offset))
-    }
-
-    fn len(&self) -> Result<u64> {
-        Ok(locked(&self.inode).len())
-    }
-
-    fn set_len(&self, len: u64) -> Result<()> {
-        let disk = self.enter(Call::SetLen)?;
-        self.extend(&disk, len)
-    }
-
-    fn allocate(&self, len: u64) -> Result<()> {
-        let disk = self.enter(Call::Allocate)?;
-        if len > locked(&self.inode).len() { self.extend(&disk, len) } else { Ok(()) }
-    }
-
-    fn sync_data(&self) -> Result<()> {
-        let _disk = self.enter(Call::Sync)?;
-        locked(&self.inode).sync();
-        Ok(())
     }
 }
 

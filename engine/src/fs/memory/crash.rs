@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use super::disk::{Dir, Disk, Node, locked, set_all};
 use super::inode::Inode;
-use super::{Dir, Disk, Node, locked, set_all};
 
 /// Which of the changes that were not synced reach the disk when the power fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
