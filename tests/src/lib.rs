@@ -1,1 +1,21 @@
-//! Stub
+//! What the tests of all crates share. It knows nothing of SQL.
+//!
+//! | file | holds |
+//! |---|---|
+//! | corpus | seeded traces as real services send them |
+//! | wild | seeded requests with every field random |
+//! | wire | protobuf messages as trees of fields, to take apart and put together |
+//! | mutate | damaged and re-encoded requests |
+//! | oracle | which spans of a request a store must hold, and as which rows |
+//! | compare | expected rows against those of a store |
+//! | real | real traces and what is known of them |
+//! | tidy | the rules of the house as functions over source text |
+
+pub mod compare;
+pub mod corpus;
+pub mod mutate;
+pub mod oracle;
+pub mod real;
+pub mod tidy;
+pub mod wild;
+pub mod wire;
