@@ -1,8 +1,53 @@
-//! Stub
-#![allow(missing_docs, dead_code)]
+//! Amida: an embedded columnar store for OpenTelemetry traces.
+//!
+//! A service links it, hands it OTLP requests and asks for spans: no collector, no cluster. What
+//! was acknowledged is on disk and visible at once; it is compacted into Parquet files that any
+//! engine reads; a trace is found by its id through an index. SQL is in the crate `amida-sql`.
+//!
+//! ```
+//! use amida::{Predicate, RequestBuilder, Resource, SpanBuilder, Store};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = Store::in_memory(); // Store::open("traces.amida")? for a directory
+//! let id = "4bf92f3577b34da6a3ce929d0e0e4736".parse()?;
+//! let span = SpanBuilder::new(id, "00f067aa0ba902b7".parse()?, "GET /cart")
+//!     .start_ns(1_700_000_000_000_000_000)
+//!     .end_ns(1_700_000_000_004_200_000)
+//!     .attribute("http.response.status_code", 200);
+//! let body = RequestBuilder::new(Resource::new("checkout")).span(span).finish();
+//!
+//! let receipt = store.append_otlp(body)?; // on disk and visible when it returns
+//! assert_eq!((receipt.accepted(), receipt.rejected()), (1, 0));
+//!
+//! let snapshot = store.snapshot();
+//! let trace = snapshot.trace(id)?.ok_or("the trace was just stored")?;
+//! println!("{trace}"); // the waterfall
+//! for batch in snapshot.scan(&Predicate::new().service("checkout"))? {
+//!     for span in batch?.spans() {
+//!         println!("{} {} ns", span.name(), span.duration_ns());
+//!     }
+//! }
+//! store.close()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | to | use |
+//! |---|---|
+//! | store spans | [`Store`], [`Options`], [`Durability`], [`Retention`], [`RequestBuilder`] |
+//! | know what became of them | [`Receipt`], [`Pending`], [`Stats`], [`Error`] |
+//! | read | [`Snapshot`], [`Predicate`], [`SpanBatch`], [`SpanRef`], [`Trace`] |
+//! | read beside a writer | [`Reader`] |
+//! | build a query engine on it | [`Segment`], [`Catalog`], [`schema`], [`json`] |
+//! | test | [`Store::in_memory`], [`MemoryFs`], [`ManualClock`] |
+//!
+//! The engine starts two threads of its own, needs no async runtime, and logs through `tracing`
+//! (targets `amida::*`); log lines never carry span content.
+
 mod codec;
 mod error;
 mod fs;
+mod maintenance;
 mod manifest;
 mod memtable;
 mod model;
@@ -12,8 +57,9 @@ mod segment;
 mod snapshot;
 mod store;
 mod wal;
+
 pub use error::{Error, Result};
-pub use fs::{CrashModel, Fault, Fs, MemoryFs, RealFs};
+pub use fs::{CrashModel, Fault, File, Fs, Lock, MemoryFs, RealFs};
 pub use model::batch::{SpanBatch, SpanRef};
 pub use model::catalog::{Catalog, Promoted, PromotedType, Scope, SqlType, TypeCounts};
 pub use model::ids::{SpanId, TraceId};

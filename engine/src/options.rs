@@ -1,6 +1,5 @@
 //! Every limit of the store, with its default and unit.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -203,14 +202,5 @@ impl Options {
     pub fn must_exist(mut self) -> Self {
         self.create = false;
         self
-    }
-
-    /// Opens the store, or makes it. The same as `Store::options()...open(path)`.
-    ///
-    /// # Errors
-    /// `Locked` when another writer has it; `Corrupt`, `Unsupported`, `Io`; `Invalid` when there is
-    /// no store and `must_exist` was said.
-    pub fn open(self, path: impl Into<PathBuf>) -> crate::error::Result<crate::store::Store> {
-        crate::store::Store::open_with(path.into(), self)
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! <store>/LOCK
+//! <store>/RESERVE
 //! <store>/manifest/0000000000000001.manifest
 //! <store>/wal/0000000000000001.wal
 //! <store>/segments/0000000000000001.parquet
@@ -49,6 +50,11 @@ pub fn segment(store: &Path, number: u64) -> PathBuf {
 /// Where bytes go that could not be verified.
 pub fn quarantine_dir(store: &Path) -> PathBuf {
     store.join("quarantine")
+}
+
+/// Disk space kept back for a manifest, so that retention can free a full disk.
+pub fn reserve(store: &Path) -> PathBuf {
+    store.join("RESERVE")
 }
 
 /// The name under which a file is written before it is renamed.

@@ -10,6 +10,7 @@
 //! | wire | protobuf fields and the tables of OTLP's messages |
 //! | walk | step one: every byte checked, spans found, verdicts |
 //! | attributes | KeyValue and AnyValue to attribute text |
+//! | lists | events and links to text |
 //! | resolve | step two: spans to columns |
 //! | build | `RequestBuilder`: OTLP bytes for spans that were never OTLP |
 //! | json | OTLP/JSON to OTLP protobuf |
@@ -17,6 +18,7 @@
 pub mod attributes;
 pub mod build;
 pub mod json;
+pub mod lists;
 pub mod resolve;
 pub mod walk;
 pub mod wire;

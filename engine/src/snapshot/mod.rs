@@ -1,34 +1,257 @@
-//! Stub.
+//! Reading: one consistent, immutable view of the store, in memory rows and segments together.
+//!
+//! It promises that a snapshot never changes, that every span that was acknowledged before it was
+//! taken is in it exactly once, and that no file it needs is removed while it lives.
+//!
+//! | file | purpose |
+//! |---|---|
+//! | mod | `Snapshot`, `Scan` |
+//! | trace | `Trace`: the spans of one trace and how they hang together |
+//! | waterfall | a trace drawn as text |
+
 mod trace;
 mod waterfall;
-use std::sync::Arc;
-use crate::error::Result;
-use crate::model::{batch::SpanBatch, catalog::Catalog, ids::TraceId, predicate::Predicate};
-use crate::segment::Segment;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
+
+use arrow::array::BooleanArray;
+use arrow::compute::filter_record_batch;
+
 pub use self::trace::Trace;
 pub use self::waterfall::Waterfall;
-/// stub
+use crate::error::{Error, Result};
+use crate::memtable::MemtableView;
+use crate::model::batch::SpanBatch;
+use crate::model::catalog::Catalog;
+use crate::model::ids::TraceId;
+use crate::model::predicate::Predicate;
+use crate::segment::Segment;
+
+/// The store as it was at one moment: immutable, cheap to clone, `Send` and `Sync`.
+///
+/// It holds on to its segments: files that compaction or retention replaced are removed when the
+/// last snapshot that has them is dropped.
 #[derive(Debug, Clone)]
-pub struct Snapshot;
-/// stub
+pub struct Snapshot(Arc<Parts>);
+
 #[derive(Debug)]
-pub struct Scan;
-impl Iterator for Scan { type Item = Result<SpanBatch>; fn next(&mut self) -> Option<Self::Item> { todo!() } }
+struct Parts {
+    segments: Arc<Vec<Arc<Segment>>>,
+    hot: Vec<MemtableView>,
+    flushed_catalog: Arc<Catalog>,
+    catalog: OnceLock<Arc<Catalog>>,
+}
+
 impl Snapshot {
-    /// stub
-    pub fn trace(&self, _id: TraceId) -> Result<Option<Trace>> { todo!() }
-    /// stub
-    pub fn traces_with_prefix(&self, _hex: &str, _max: usize) -> Result<Vec<TraceId>> { todo!() }
-    /// stub
-    pub fn scan(&self, _p: &Predicate) -> Result<Scan> { todo!() }
-    /// stub
-    pub fn span_count(&self) -> u64 { todo!() }
-    /// stub
-    pub fn catalog(&self) -> Result<Arc<Catalog>> { todo!() }
-    /// stub
-    pub fn hot_batches(&self) -> Result<Vec<SpanBatch>> { todo!() }
-    /// stub
-    pub fn hot_trace(&self, _id: TraceId) -> Result<Vec<SpanBatch>> { todo!() }
-    /// stub
-    pub fn segments(&self) -> &[Arc<Segment>] { todo!() }
+    /// A view of these segments and memtables, oldest first.
+    pub(crate) fn new(
+        segments: Arc<Vec<Arc<Segment>>>,
+        mut hot: Vec<MemtableView>,
+        flushed_catalog: Arc<Catalog>,
+    ) -> Self {
+        hot.retain(|view| view.facts().rows > 0);
+        Self(Arc::new(Parts { segments, hot, flushed_catalog, catalog: OnceLock::new() }))
+    }
+
+    /// The trace with this id, looked up through the trace-ID index; `None` when no span has it.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Io` when a segment that may hold the trace cannot be read.
+    pub fn trace(&self, id: TraceId) -> Result<Option<Trace>> {
+        let mut spans = Vec::new();
+        for segment in self.segments() {
+            spans.extend(segment.read_trace(id)?);
+        }
+        spans.extend(self.hot_trace(id)?);
+        Trace::new(id, &spans)
+    }
+
+    /// Ids that begin with these hex digits, of either case, in order; at most `max` of them.
+    ///
+    /// # Errors
+    /// `Invalid` when the prefix is no hex or too long; `Corrupt` or `Io` from a segment.
+    pub fn traces_with_prefix(&self, prefix: &str, max: usize) -> Result<Vec<TraceId>> {
+        let (low, high) = prefix_bounds(prefix)?;
+        let mut found = BTreeSet::new();
+        for segment in self.segments() {
+            found.extend(segment.trace_ids_between(&low, &high)?);
+            while found.len() > max {
+                found.pop_last();
+            }
+        }
+        let within = |id: &TraceId| (low..=high).contains(id.as_bytes());
+        found.extend(self.0.hot.iter().flat_map(MemtableView::trace_ids).filter(within));
+        Ok(found.into_iter().take(max).collect())
+    }
+
+    /// The spans that match, batch by batch, segments first, then what is still in memory; within a
+    /// segment's row group by trace.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Io` when a segment cannot be opened for the scan; each batch may also fail.
+    pub fn scan(&self, predicate: &Predicate) -> Result<Scan> {
+        Ok(Scan {
+            snapshot: self.clone(),
+            predicate: predicate.clone(),
+            next_segment: 0,
+            current: None,
+            hot_done: false,
+        })
+    }
+
+    /// Number of spans.
+    pub fn span_count(&self) -> u64 {
+        let segments: u64 = self.segments().iter().map(|segment| segment.rows()).sum();
+        segments + self.0.hot.iter().map(|view| view.facts().rows).sum::<u64>()
+    }
+
+    /// Earliest and latest start time in nanoseconds since the epoch; `None` without spans.
+    pub fn start_times(&self) -> Option<(i64, i64)> {
+        let segments = self.segments().iter().filter(|s| s.rows() > 0).map(|s| s.start_times());
+        let hot = self.0.hot.iter().filter_map(|view| view.facts().start_times);
+        segments.chain(hot).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+    }
+
+    /// The attribute keys of all spans with their types. The first call for a snapshot resolves the
+    /// spans in memory.
+    ///
+    /// # Errors
+    /// `Invalid` when spans in memory do not fit Arrow arrays.
+    pub fn catalog(&self) -> Result<Arc<Catalog>> {
+        if let Some(catalog) = self.0.catalog.get() {
+            return Ok(catalog.clone());
+        }
+        let catalog = if self.0.hot.is_empty() {
+            self.0.flushed_catalog.clone()
+        } else {
+            let mut catalog = Catalog::clone(&self.0.flushed_catalog);
+            for view in &self.0.hot {
+                catalog.merge(&view.catalog()?);
+            }
+            Arc::new(catalog)
+        };
+        Ok(self.0.catalog.get_or_init(|| catalog).clone())
+    }
+
+    /// The spans that are in no segment yet.
+    ///
+    /// # Errors
+    /// `Invalid` when they do not fit Arrow arrays.
+    pub fn hot_batches(&self) -> Result<Vec<SpanBatch>> {
+        let mut batches = Vec::new();
+        for view in &self.0.hot {
+            batches.extend(view.batches()?);
+        }
+        Ok(batches)
+    }
+
+    /// The spans of one trace that are in no segment yet.
+    ///
+    /// # Errors
+    /// As `hot_batches`.
+    pub fn hot_trace(&self, id: TraceId) -> Result<Vec<SpanBatch>> {
+        let mut batches = Vec::new();
+        for view in &self.0.hot {
+            batches.extend(view.trace(id)?);
+        }
+        Ok(batches)
+    }
+
+    /// Earliest and latest start time of the spans that are in no segment yet; `None` without any.
+    pub fn hot_start_times(&self) -> Option<(i64, i64)> {
+        let times = self.0.hot.iter().filter_map(|view| view.facts().start_times);
+        times.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+    }
+
+    /// The segments, in order of ingest.
+    pub fn segments(&self) -> &[Arc<Segment>] {
+        &self.0.segments
+    }
+}
+
+/// The smallest and largest id that begin with these hex digits.
+fn prefix_bounds(prefix: &str) -> Result<([u8; 16], [u8; 16])> {
+    let valid = prefix.len() <= 32 && prefix.bytes().all(|b| b.is_ascii_hexdigit());
+    if !valid {
+        return Err(Error::invalid(format!(
+            "{prefix:?} is not the beginning of a trace id: expected up to 32 hex digits"
+        )));
+    }
+    let bound = |digit: &str| {
+        let text = format!("{prefix}{}", digit.repeat(32 - prefix.len()));
+        let mut bytes = [0; 16];
+        hex::decode_to_slice(&text, &mut bytes)
+            .map(|()| bytes)
+            .map_err(|e| Error::invalid(format!("{prefix:?} is no hex: {e}")))
+    };
+    Ok((bound("0")?, bound("f")?))
+}
+
+/// The batches of a scan. It reads as it goes and keeps its snapshot alive.
+pub struct Scan {
+    snapshot: Snapshot,
+    predicate: Predicate,
+    next_segment: usize,
+    current: Option<Batches>,
+    hot_done: bool,
+}
+
+type Batches = Box<dyn Iterator<Item = Result<SpanBatch>> + Send>;
+
+impl Scan {
+    /// The batches of the next source: a segment, or at last the memtables.
+    fn next_source(&mut self) -> Option<Result<Batches>> {
+        while let Some(segment) = self.snapshot.segments().get(self.next_segment) {
+            self.next_segment += 1;
+            let (min, max) = segment.start_times();
+            if self.predicate.may_match_times(min, max) {
+                let batches = segment.clone().scan(&self.predicate);
+                return Some(batches.map(|batches| Box::new(batches) as Batches));
+            }
+        }
+        if std::mem::replace(&mut self.hot_done, true) {
+            return None;
+        }
+        let batches = match self.predicate.trace_id {
+            Some(id) => self.snapshot.hot_trace(id),
+            None => self.snapshot.hot_batches(),
+        };
+        Some(batches.map(|batches| Box::new(batches.into_iter().map(Ok)) as Batches))
+    }
+}
+
+impl Iterator for Scan {
+    type Item = Result<SpanBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let Some(current) = &mut self.current else {
+                match self.next_source()? {
+                    Ok(batches) => self.current = Some(batches),
+                    Err(error) => return Some(Err(error)),
+                }
+                continue;
+            };
+            let Some(batch) = current.next() else {
+                self.current = None;
+                continue;
+            };
+            match batch.and_then(|batch| matching(batch, &self.predicate)) {
+                Ok(batch) if batch.is_empty() => {}
+                found => return Some(found),
+            }
+        }
+    }
+}
+
+/// The rows of a batch that match.
+fn matching(batch: SpanBatch, predicate: &Predicate) -> Result<SpanBatch> {
+    let keep: BooleanArray = batch.spans().map(|span| Some(predicate.matches(&span))).collect();
+    if keep.true_count() == batch.len() {
+        return Ok(batch);
+    }
+    filter_record_batch(batch.record_batch(), &keep)
+        .map_err(|e| Error::invalid(format!("cannot filter spans: {e}")))
+        .and_then(SpanBatch::try_new)
 }

@@ -1,108 +1,365 @@
-//! Stub.
+//! The store: opening and recovery, appending with group commit, background work, closing.
+//!
+//! It promises that an acknowledged request is on stable storage (as
+//! `Options::durability` has it), whole, once, and visible to every snapshot taken afterwards.
+//!
+//! | file | purpose |
+//! |---|---|
+//! | mod | `Store`: the face, its life and end |
+//! | commit | the queue of requests, groups, the log |
+//! | ticket | `Receipt`, `Pending` |
+//! | record | the payload of a log record |
+//! | state | what readers see |
+//! | maintain | flush, retention and compaction carried out |
+//! | worker | the background threads |
+//! | recovery | opening a directory |
+//! | reader | `Reader`: another process's look |
+//! | stats | `Stats` |
+//!
+//! Locks are taken in this order: `turn` (one maintenance step at a time), `log`, `queue` or
+//! `state`; the last two are held for moments only, never during I/O.
+
+mod commit;
+mod maintain;
+mod reader;
+mod record;
+mod recovery;
+mod state;
+mod stats;
+mod ticket;
+mod worker;
+
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
 use bytes::Bytes;
-use crate::error::Result;
+
+use self::commit::{Log, Queue};
+use self::state::State;
+use self::stats::Counters;
+use self::worker::Signal;
+use crate::error::{Error, Result};
+use crate::fs::{Fs, Lock, MemoryFs, names};
+use crate::manifest;
+use crate::memtable::Decode;
 use crate::options::Options;
+use crate::otlp::resolve;
+use crate::segment::MetadataCache;
 use crate::snapshot::Snapshot;
-/// stub
+use crate::wal::{FileHeader, WalWriter};
+
+pub use self::reader::Reader;
+pub use self::stats::Stats;
+pub use self::ticket::{Pending, Receipt};
+
+/// How hot rows become columns.
+const DECODE: Decode = Decode {
+    all: |batches| resolve::resolve(batches.iter().flat_map(|batch| &batch.requests)),
+    rows: resolve::resolve_rows,
+};
+
+/// A trace store in a directory. Cheap to clone; all clones are the same store, usable from any
+/// thread.
+///
+/// The directory's lock is free again when `close` returns, or when the last clone was dropped and
+/// no `Pending` of it is left. Snapshots stay readable after that.
 #[derive(Debug, Clone)]
-pub struct Store;
-/// stub
-#[derive(Debug, Clone)]
-pub struct Receipt;
-/// stub
+pub struct Store(Arc<Handle>);
+
+/// Ends the store when the last clone is dropped.
 #[derive(Debug)]
-pub struct Pending;
-/// stub
+struct Handle {
+    inner: Arc<Inner>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// Everything that the clones and the threads share.
 #[derive(Debug)]
-pub struct Reader;
+struct Inner {
+    path: PathBuf,
+    options: Options,
+    fs: Arc<dyn Fs>,
+    store_id: [u8; 16],
+    metadata_cache: Arc<MetadataCache>,
+    damage: Vec<String>,
+    turn: Mutex<()>,
+    log: Mutex<Log>,
+    queue: Mutex<Queue>,
+    state: Mutex<State>,
+    /// Told when a flush made room in the log; with `state`.
+    room: Condvar,
+    committer: Signal,
+    maintainer: Signal,
+    last_ingest_ns: AtomicI64,
+    poisoned: Mutex<Option<String>>,
+    counters: Counters,
+    lock: Mutex<Option<Box<dyn Lock>>>,
+}
+
+/// A lock whose holder panicked is used all the same: what it guards is changed in single steps.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn no_store(path: &Path) -> Error {
+    Error::invalid(format!("{} holds no Amida store", path.display()))
+}
+
+impl Options {
+    /// Opens the store in this directory, or makes one there.
+    ///
+    /// # Errors
+    /// `Locked` when it is open for writing already, here or in another process; `Corrupt` when its
+    /// manifest is damaged; `Unsupported` when a newer Amida wrote it; `Io`; `Invalid` when there
+    /// is no store and `must_exist` was said.
+    pub fn open(self, path: impl Into<PathBuf>) -> Result<Store> {
+        Store::open_with(path.into(), self)
+    }
+
+    /// Opens the store in this directory for reading, with these options' disk and caches.
+    ///
+    /// # Errors
+    /// As `Reader::open`.
+    pub fn open_reader(self, path: impl Into<PathBuf>) -> Result<Reader> {
+        Reader::open_with(path.into(), &self)
+    }
+}
+
 impl Store {
-    /// stub
-    pub fn options() -> Options { Options::default() }
-    /// stub
-    pub fn open(path: impl Into<PathBuf>) -> Result<Self> { Options::default().open(path) }
-    pub(crate) fn open_with(_path: PathBuf, _o: Options) -> Result<Self> { todo!() }
-    /// stub
-    pub fn in_memory() -> Self { todo!() }
-    /// stub
-    pub fn append_otlp(&self, _b: impl Into<Bytes>) -> Result<Receipt> { todo!() }
-    /// stub
-    pub fn submit_otlp(&self, _b: impl Into<Bytes>) -> Pending { todo!() }
-    /// stub
-    pub fn snapshot(&self) -> Snapshot { todo!() }
-    /// stub
-    pub fn flush(&self) -> Result<()> { todo!() }
-    /// stub
-    pub fn sync(&self) -> Result<()> { todo!() }
-    /// stub
-    pub fn compact(&self) -> Result<()> { todo!() }
-    /// stub
-    pub fn stats(&self) -> Stats { todo!() }
-    /// stub
-    pub fn close(self) -> Result<()> { todo!() }
-    /// stub
-    pub fn path(&self) -> &Path { todo!() }
+    /// Settings to open a store with.
+    pub fn options() -> Options {
+        Options::default()
+    }
+
+    /// Opens the store in this directory with the default settings, or makes one there.
+    ///
+    /// # Errors
+    /// As `Options::open`.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        Options::default().open(path)
+    }
+
+    /// A store in memory: the same engine on a disk that is gone with it. For tests.
+    ///
+    /// # Panics
+    /// When the system gives no thread or no random numbers.
+    pub fn in_memory() -> Self {
+        let options = Options::default().fs(Arc::new(MemoryFs::new())).disk_floor_bytes(0);
+        // An empty disk in memory refuses nothing.
+        options.open("memory").expect("a store in memory opens")
+    }
+
+    fn open_with(path: PathBuf, options: Options) -> Result<Self> {
+        let fs = options.fs.clone();
+        let known = manifest::newest_number(&*fs, &path)?.is_some();
+        if !known && !options.create {
+            return Err(no_store(&path));
+        }
+        fs.create_dir_all(&path)?;
+        refuse_other_content(&*fs, &path, known)?;
+        let held = fs.lock(&names::lock(&path))?;
+        let mut store_id = [0; 16];
+        getrandom::fill(&mut store_id)
+            .map_err(|e| Error::invalid(format!("the system gives no random numbers: {e}")))?;
+        let version = recovery::load_or_create(&*fs, &path, store_id)?;
+        let store_id = version.store_id.0;
+        let metadata_cache = Arc::new(MetadataCache::new(options.metadata_cache_bytes));
+        let recovered = recovery::recover(&fs, &path, version, DECODE, &metadata_cache)?;
+        if options.disk_floor_bytes > 0 {
+            maintain::reserve(&*fs, &path);
+        }
+        let header = FileHeader {
+            store_id,
+            number: recovered.next_wal,
+            salt: commit::new_salt()?,
+            first_sequence: recovered.next_sequence,
+        };
+        let writer = WalWriter::create(&*fs, &path, header)?;
+        let inner = Arc::new(Inner {
+            path,
+            fs,
+            store_id,
+            metadata_cache,
+            damage: recovered.damage,
+            turn: Mutex::new(()),
+            log: Mutex::new(Log { writer, broken: false, dirty: false }),
+            queue: Mutex::new(Queue::default()),
+            state: Mutex::new(State::new(
+                recovered.version,
+                recovered.segments,
+                recovered.sealed,
+                DECODE,
+            )),
+            room: Condvar::new(),
+            committer: Signal::default(),
+            maintainer: Signal::default(),
+            last_ingest_ns: AtomicI64::new(i64::MIN),
+            poisoned: Mutex::new(None),
+            counters: Counters::default(),
+            lock: Mutex::new(Some(held)),
+            options,
+        });
+        let threads = Mutex::new(worker::start(&inner)?);
+        Ok(Self(Arc::new(Handle { inner, threads })))
+    }
+
+    /// Stores an OTLP request (the protobuf bytes of an `ExportTraceServiceRequest`, at most 16 MiB)
+    /// and returns when it is on disk, as `Options::durability` has it, and visible.
+    ///
+    /// # Errors
+    /// `Invalid` when the bytes are no request (nothing is stored), `Busy` and `DiskFull` (try
+    /// again), `Poisoned` after a failed sync, `Closed`, `Io`. After `Io` the request was not
+    /// acknowledged and is not visible.
+    pub fn append_otlp(&self, body: impl Into<Bytes>) -> Result<Receipt> {
+        self.submit_otlp(body).wait()
+    }
+
+    /// Hands over an OTLP request without waiting: `wait` for the result or `.await` it. Requests
+    /// are committed in the order of submission.
+    pub fn submit_otlp(&self, body: impl Into<Bytes>) -> Pending {
+        self.0.inner.submit(body.into())
+    }
+
+    /// Everything that was acknowledged before, as one immutable view.
+    pub fn snapshot(&self) -> Snapshot {
+        lock(&self.0.inner.state).snapshot()
+    }
+
+    /// Writes everything that is in memory to segments.
+    ///
+    /// # Errors
+    /// `Closed`, `Poisoned`, `Io`; nothing is lost: the spans stay in the log and in memory.
+    pub fn flush(&self) -> Result<()> {
+        let inner = self.open_inner()?;
+        let turn = lock(&inner.turn);
+        inner.seal(&mut lock(&inner.log))?;
+        inner.flush_sealed(&turn)
+    }
+
+    /// Returns once everything that was acknowledged before is on stable storage, whatever
+    /// `Options::durability` says.
+    ///
+    /// # Errors
+    /// `Closed`, `Poisoned`, `Io`.
+    pub fn sync(&self) -> Result<()> {
+        let inner = self.open_inner()?;
+        inner.check_poison()?;
+        let mut log = lock(&inner.log);
+        if log.dirty { inner.sync_log(&mut log) } else { Ok(()) }
+    }
+
+    /// Flushes, drops what retention does not keep, and merges segments to as few as the limits
+    /// allow.
+    ///
+    /// # Errors
+    /// As `flush`; `Corrupt` when a segment to be merged is damaged.
+    pub fn compact(&self) -> Result<()> {
+        self.flush()?;
+        let inner = self.open_inner()?;
+        let turn = lock(&inner.turn);
+        inner.retain(&turn)?;
+        inner.compact_all(&turn)
+    }
+
+    /// What the store did and holds.
+    pub fn stats(&self) -> Stats {
+        self.0.inner.stats()
+    }
+
+    /// The store's directory.
+    pub fn path(&self) -> &Path {
+        &self.0.inner.path
+    }
+
+    /// Ends the store for all its clones: requests that wait are committed first, later ones get
+    /// `Closed`. When it returns, the log is sealed, the threads have ended and the directory's
+    /// lock is free. Closing again does nothing.
+    ///
+    /// # Errors
+    /// The error that kept the log from being sealed; the store is closed all the same, and opening
+    /// it again recovers everything that was acknowledged.
+    pub fn close(self) -> Result<()> {
+        self.0.close()
+    }
+
+    fn open_inner(&self) -> Result<&Inner> {
+        let inner = &*self.0.inner;
+        if lock(&inner.queue).closed { Err(Error::Closed) } else { Ok(inner) }
+    }
 }
-impl Pending {
-    /// stub
-    pub fn wait(self) -> Result<Receipt> { todo!() }
+
+/// A directory that holds other things is not turned into a store.
+fn refuse_other_content(fs: &dyn Fs, path: &Path, known: bool) -> Result<()> {
+    const OURS: [&str; 6] =
+        ["LOCK", "RESERVE", "manifest", "wal", "segments", "quarantine"];
+    if known {
+        return Ok(());
+    }
+    let other = fs.list(path)?.into_iter().find(|name| !OURS.contains(&name.as_str()));
+    match other {
+        None => Ok(()),
+        Some(name) => Err(Error::invalid(format!(
+            "{} holds no Amida store but other things ({name}): give a new or empty directory",
+            path.display()
+        ))),
+    }
 }
-impl Future for Pending { type Output = Result<Receipt>; fn poll(self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> { todo!() } }
-impl Receipt {
-    /// Number of spans stored.
-    pub fn accepted(&self) -> u64 { todo!() }
-    /// Number of spans rejected.
-    pub fn rejected(&self) -> u64 { todo!() }
-    /// (reason word, count), only those > 0.
-    pub fn rejections(&self) -> Vec<(&'static str, u64)> { todo!() }
+
+impl Handle {
+    fn close(&self) -> Result<()> {
+        let inner = &self.inner;
+        if std::mem::replace(&mut lock(&inner.queue).closed, true) {
+            return Ok(());
+        }
+        inner.commit_all();
+        inner.committer.stop();
+        inner.maintainer.stop();
+        for thread in lock(&self.threads).drain(..) {
+            if thread.join().is_err() {
+                tracing::error!(target: "amida::store", "a background thread panicked");
+            }
+        }
+        let sealed = inner
+            .check_poison()
+            .and_then(|()| inner.end_file(&mut lock(&inner.log)));
+        drop(lock(&inner.lock).take());
+        sealed
+    }
 }
-impl Reader {
-    /// stub
-    pub fn open(_path: impl Into<PathBuf>) -> Result<Self> { todo!() }
-    /// stub
-    pub fn snapshot(&self) -> Snapshot { todo!() }
-    /// stub
-    pub fn refresh(&self) -> Result<()> { todo!() }
-    /// stub
-    pub fn stats(&self) -> Stats { todo!() }
-    /// stub
-    pub fn path(&self) -> &Path { todo!() }
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::error!(target: "amida::store", %error, "the store did not close in order");
+        }
+    }
 }
-/// What the store did and holds.
-#[derive(Debug, Clone, Default)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Spans accepted since the store was made.
-    pub accepted: u64,
-    /// Spans rejected since the store was made, by reason.
-    pub rejected: Vec<(&'static str, u64)>,
-    /// Spans dropped by retention since the store was made.
-    pub dropped: u64,
-    /// Bytes of the write-ahead log.
-    pub wal_bytes: u64,
-    /// Bytes of requests in memory, not yet in a segment.
-    pub memtable_bytes: u64,
-    /// Spans in memory, not yet in a segment.
-    pub memtable_spans: u64,
-    /// Bytes of all segments.
-    pub segment_bytes: u64,
-    /// Spans in segments.
-    pub segment_spans: u64,
-    /// Number of segments.
-    pub segments: u64,
-    /// Bytes of the whole directory: log, segments and manifests.
-    pub disk_bytes: u64,
-    /// Syncs to disk since the store was opened.
-    pub fsyncs: u64,
-    /// Time spent in them.
-    pub fsync_time: Duration,
-    /// Longest of them.
-    pub fsync_max: Duration,
-    /// Appends that had to wait for room.
-    pub stalls: u64,
-    /// The last error of the background threads, if any.
-    pub last_error: Option<String>,
-    /// Damage found when the store was opened: what, and where.
-    pub damage: Vec<String>,
+
+impl Inner {
+    fn check_poison(&self) -> Result<()> {
+        match &*lock(&self.poisoned) {
+            Some(cause) => Err(Error::Poisoned { cause: cause.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Stops all writing after a failed sync; the first cause is kept.
+    fn poison(&self, error: &Error) -> Error {
+        let mut poisoned = lock(&self.poisoned);
+        let cause = poisoned.get_or_insert_with(|| error.to_string()).clone();
+        tracing::error!(target: "amida::store", cause, "the store stopped writing");
+        Error::Poisoned { cause }
+    }
+
+    fn wake_committer(&self) {
+        if !lock(&self.queue).is_empty() {
+            self.committer.wake();
+        }
+    }
+
+    fn wake_maintenance(&self) {
+        self.maintainer.wake();
+    }
 }

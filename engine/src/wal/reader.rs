@@ -76,6 +76,11 @@ impl WalReader {
         self.offset
     }
 
+    /// Goes back to a place where a record began.
+    pub fn seek(&mut self, offset: u64) {
+        self.offset = offset;
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path

@@ -44,7 +44,8 @@ fn records_come_back_in_order_and_zeros_end_the_log() {
 #[test]
 fn a_seal_takes_no_sequence_and_no_unused_space() {
     let (fs, mut writer) = written(&[b"one"]);
-    writer.seal().unwrap();
+    writer.write_seal().unwrap();
+    writer.sync().unwrap();
     assert_eq!(writer.next_sequence(), 11);
     let mut reader = reader(&fs);
     assert!(matches!(reader.step().unwrap(), Step::Record(r) if r.header.sequence == 10));

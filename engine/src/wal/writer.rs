@@ -140,8 +140,8 @@ impl WalWriter {
         self.sync()
     }
 
-    /// Ends the file: a seal record, no unused space, all of it on stable storage.
-    pub fn seal(&mut self) -> Result<()> {
+    /// Ends the file: a seal record, and no unused space behind it. Not synced yet.
+    pub fn write_seal(&mut self) -> Result<()> {
         let mut group = self.group(RECORD_HEADER_BYTES + 8);
         let last = self.next_sequence.saturating_sub(1);
         self.add(&mut group, RecordKind::Seal, &[&last.to_le_bytes()])?;
@@ -150,7 +150,7 @@ impl WalWriter {
         self.write(&group)?;
         self.file.set_len(self.end)?;
         self.allocated = self.end;
-        self.sync()
+        Ok(())
     }
 
     /// The file.

@@ -1,0 +1,91 @@
+//! Neighbouring segments to one. Row groups are copied as they are; only tiny ones, or such with
+//! other promoted columns, are encoded again.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::flush::row_groups;
+use super::plan::ROW_GROUP_ROWS_MIN;
+use crate::error::Result;
+use crate::fs::{Fs, names};
+use crate::manifest::{SegmentEntry, Version};
+use crate::model::batch::SpanBatch;
+use crate::model::predicate::Predicate;
+use crate::segment::{Segment, SegmentWriter};
+
+/// Most rows that are encoded again in one merge, to bound memory.
+const ENCODED_ROWS_MAX: u64 = 512 << 10;
+
+/// How segments are merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Their row groups are copied.
+    Copy,
+    /// Their rows are sorted and encoded again.
+    Encode,
+}
+
+/// The way to merge these segments; `None` when it is not worth it.
+fn way(inputs: &[SegmentEntry]) -> Option<Way> {
+    let rows: u64 = inputs.iter().map(|s| s.rows).sum();
+    let groups: u64 = inputs.iter().map(|s| u64::from(s.row_groups)).sum();
+    let same = inputs.windows(2).all(|pair| pair[0].promoted == pair[1].promoted);
+    let tiny = rows < groups * ROW_GROUP_ROWS_MIN;
+    match (same, tiny) {
+        (_, true) | (false, false) if rows <= ENCODED_ROWS_MAX => Some(Way::Encode),
+        (true, _) => Some(Way::Copy),
+        _ => None,
+    }
+}
+
+/// Writes the version's next segment from these neighbours, given in order of ingest; `None` when
+/// merging them is not worth it.
+///
+/// # Errors
+/// `Corrupt` when an input is damaged: then nothing changes. `Io` when the disk refuses.
+pub fn merge(
+    fs: &Arc<dyn Fs>,
+    store: &Path,
+    version: &Version,
+    entries: &[SegmentEntry],
+    inputs: &[Arc<Segment>],
+) -> Result<Option<SegmentEntry>> {
+    let Some(way) = way(entries) else { return Ok(None) };
+    let number = version.next_segment;
+    let path = names::segment(store, number);
+    let promoted = match (way, entries.first()) {
+        (Way::Copy, Some(first)) => &first.promoted,
+        _ => &version.promoted,
+    };
+    let mut writer = SegmentWriter::create(fs, &path, number, version.store_id.0, promoted)?;
+    match way {
+        Way::Copy => {
+            for input in inputs {
+                writer.append_row_groups(input)?;
+            }
+        }
+        Way::Encode => {
+            let mut batches: Vec<SpanBatch> = Vec::new();
+            for input in inputs {
+                for batch in input.clone().scan(&Predicate::new())? {
+                    batches.push(batch?);
+                }
+            }
+            for group in row_groups(&batches)? {
+                writer.write_row_group(&group)?;
+            }
+        }
+    }
+    let summary = writer.finish()?;
+    let first_ingest = entries.iter().map(|s| s.ingest_times.0).min().unwrap_or(0);
+    let last_ingest = entries.iter().map(|s| s.ingest_times.1).max().unwrap_or(0);
+    Ok(Some(SegmentEntry {
+        number,
+        rows: summary.rows,
+        bytes: summary.bytes,
+        start_times: (summary.start_min_ns, summary.start_max_ns),
+        ingest_times: (first_ingest, last_ingest),
+        row_groups: summary.row_groups,
+        promoted: summary.promoted,
+    }))
+}

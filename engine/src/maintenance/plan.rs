@@ -1,0 +1,171 @@
+//! What to do, decided from a version and limits alone: no I/O.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use crate::manifest::{SegmentEntry, Version};
+use crate::model::catalog::{Catalog, Promoted, PromotedType, Scope, SqlType};
+use crate::options::Retention;
+
+/// Neighbours of about one size are merged when there are this many.
+const FAN_IN: usize = 4;
+/// Segments smaller than this count as one size.
+const TIER_BYTES: u64 = 1 << 20;
+/// Row groups with fewer rows are encoded again when they are merged.
+pub const ROW_GROUP_ROWS_MIN: u64 = 16 << 10;
+/// A column is promoted when its key stands in at least one span of this many.
+const PROMOTE_ONE_IN: u64 = 20;
+/// Longest key that is promoted, in bytes.
+const PROMOTE_KEY_BYTES_MAX: usize = 128;
+
+/// Limits of compaction.
+#[derive(Debug, Clone, Copy)]
+pub struct CompactionLimits {
+    /// Largest segment to make.
+    pub segment_bytes_max: u64,
+    /// Longest time of ingest that one segment may span, so that retention can still drop its old
+    /// part.
+    pub ingest_span_max: Duration,
+}
+
+impl CompactionLimits {
+    /// Limits that suit this retention: a segment spans at most an eighth of the time that spans are
+    /// kept, and at least an hour.
+    pub fn new(segment_bytes_max: u64, retention: &Retention) -> Self {
+        let eighth = retention.age_max.map_or(Duration::MAX, |age| age / 8);
+        Self { segment_bytes_max, ingest_span_max: eighth.max(Duration::from_secs(3600)) }
+    }
+
+    fn allow(&self, run: &[SegmentEntry]) -> bool {
+        let bytes: u64 = run.iter().map(|segment| segment.bytes).sum();
+        let first = run.iter().map(|segment| segment.ingest_times.0).min().unwrap_or(0);
+        let last = run.iter().map(|segment| segment.ingest_times.1).max().unwrap_or(0);
+        let span = u128::from(last.abs_diff(first));
+        bytes <= self.segment_bytes_max && span <= self.ingest_span_max.as_nanos()
+    }
+}
+
+/// The next merge that the background does: neighbours in order of ingest, of about one size.
+pub fn next_merge(version: &Version, limits: &CompactionLimits) -> Option<Range<usize>> {
+    let segments = &version.segments;
+    let mut start = 0;
+    while start < segments.len() {
+        let tier = tier(segments[start].bytes);
+        let len = segments[start..].iter().take_while(|s| self::tier(s.bytes) == tier).count();
+        if len >= FAN_IN {
+            let run = longest_allowed(segments, start..start + len, limits);
+            if run.len() >= FAN_IN {
+                return Some(run);
+            }
+        }
+        start += len;
+    }
+    None
+}
+
+/// All merges that bring the store to the fewest segments, for a compaction that was asked for;
+/// from the newest to the oldest, so that earlier positions stay valid while they are carried out.
+pub fn all_merges(version: &Version, limits: &CompactionLimits) -> Vec<Range<usize>> {
+    let mut merges = Vec::new();
+    let mut start = 0;
+    while start < version.segments.len() {
+        let run = longest_allowed(&version.segments, start..version.segments.len(), limits);
+        if run.len() > 1 {
+            merges.push(run.clone());
+        }
+        start = run.end.max(start + 1);
+    }
+    merges.reverse();
+    merges
+}
+
+/// The longest run from the start of this range that may become one segment.
+fn longest_allowed(
+    segments: &[SegmentEntry],
+    range: Range<usize>,
+    limits: &CompactionLimits,
+) -> Range<usize> {
+    let mut end = range.start;
+    while end < range.end && limits.allow(&segments[range.start..=end]) {
+        end += 1;
+    }
+    range.start..end
+}
+
+/// Sizes in steps of four: 0 up to 1 MiB, 1 up to 4 MiB, ...
+fn tier(bytes: u64) -> u32 {
+    (bytes / TIER_BYTES).checked_ilog(4).map_or(0, |log| log + 1)
+}
+
+/// How many of the first segments retention drops now.
+pub fn expired(version: &Version, retention: &Retention, now_ns: i64) -> usize {
+    let too_old = retention.age_max.map_or(0, |age| {
+        let age = i64::try_from(age.as_nanos()).unwrap_or(i64::MAX);
+        let limit = now_ns.saturating_sub(age);
+        version.segments.iter().take_while(|s| s.ingest_times.1 < limit).count()
+    });
+    let too_many = retention.bytes_max.map_or(0, |bytes_max| {
+        let mut bytes = version.segment_bytes();
+        version
+            .segments
+            .iter()
+            .take_while(|segment| {
+                let over = bytes > bytes_max;
+                bytes -= segment.bytes;
+                over
+            })
+            .count()
+    });
+    too_old.max(too_many)
+}
+
+/// The promoted keys of the next segment: those there are, those that were asked for, and the most
+/// frequent keys of one type. `catalog` has the spans of that segment in it, `rows` counts all.
+pub fn promote(
+    version: &Version,
+    asked: &[Promoted],
+    catalog: &Catalog,
+    rows: u64,
+    promoted_max: usize,
+) -> Vec<Promoted> {
+    let mut promoted = version.promoted.clone();
+    for new in asked {
+        if !clashes(&promoted, new) {
+            promoted.push(new.clone());
+        }
+    }
+    let mut candidates = Vec::new();
+    for scope in [Scope::Span, Scope::Resource] {
+        for (key, counts) in catalog.keys(scope) {
+            let SqlType::One(value_type) = counts.sql_type() else { continue };
+            let one_type = counts.seen().len() == 1;
+            let frequent = counts.total() >= (rows / PROMOTE_ONE_IN).max(1);
+            // The service's name has a column of its own already.
+            let named = scope == Scope::Resource && key == "service.name";
+            if let Some(value_type) = PromotedType::of(value_type)
+                && one_type
+                && frequent
+                && !named
+                && key.len() <= PROMOTE_KEY_BYTES_MAX
+            {
+                candidates.push((counts.total(), Promoted { scope, key: key.into(), value_type }));
+            }
+        }
+    }
+    candidates.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.key.cmp(&b.1.key)));
+    for (_, new) in candidates {
+        if promoted.len() >= promoted_max {
+            break;
+        }
+        if !clashes(&promoted, &new) {
+            promoted.push(new);
+        }
+    }
+    promoted
+}
+
+/// Column names must differ even where case is ignored, as some readers of Parquet do.
+fn clashes(promoted: &[Promoted], new: &Promoted) -> bool {
+    let name = new.column_name();
+    promoted.iter().any(|old| old.column_name().eq_ignore_ascii_case(&name))
+}

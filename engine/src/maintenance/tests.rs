@@ -1,0 +1,91 @@
+use std::time::Duration;
+
+use super::plan::{CompactionLimits, all_merges, expired, next_merge, promote};
+use crate::manifest::{SegmentEntry, Version};
+use crate::model::catalog::{Catalog, Promoted, PromotedType, Scope, TypeCounts};
+use crate::model::json::ValueType;
+use crate::options::Retention;
+
+const SECOND: i64 = 1_000_000_000;
+
+/// A version whose segments have these sizes in MiB and were ingested a second after each other.
+fn version(sizes_mib: &[u64]) -> Version {
+    let mut version = Version::first([1; 16]);
+    for (at, mib) in sizes_mib.iter().enumerate() {
+        let at = at as i64;
+        version.segments.push(SegmentEntry {
+            number: at as u64 + 1,
+            rows: 1000 * mib,
+            bytes: mib << 20,
+            start_times: (0, 0),
+            ingest_times: (at * SECOND, (at + 1) * SECOND),
+            row_groups: 1,
+            promoted: Vec::new(),
+        });
+    }
+    version
+}
+
+fn limits(mib: u64) -> CompactionLimits {
+    CompactionLimits::new(mib << 20, &Retention::forever())
+}
+
+#[test]
+fn four_neighbours_of_one_size_are_merged_and_fewer_are_not() {
+    assert_eq!(next_merge(&version(&[2, 2, 2]), &limits(1024)), None);
+    assert_eq!(next_merge(&version(&[2, 3, 2, 2]), &limits(1024)), Some(0..4));
+    assert_eq!(next_merge(&version(&[64, 2, 2, 64, 2, 2, 2, 2]), &limits(1024)), Some(4..8));
+}
+
+#[test]
+fn a_merge_stays_below_the_largest_segment_and_spans_a_bounded_time() {
+    assert_eq!(next_merge(&version(&[2, 2, 2, 2, 2, 2]), &limits(9)), Some(0..4));
+    assert_eq!(next_merge(&version(&[2, 2, 2, 2]), &limits(7)), None);
+    assert_eq!(all_merges(&version(&[2, 2, 2, 2, 2]), &limits(5)), [2..4, 0..2]);
+    let mut old = version(&[2, 2, 2, 2]);
+    old.segments[0].ingest_times = (-3601 * 8 * SECOND, -3601 * 8 * SECOND);
+    let limits = CompactionLimits::new(1 << 40, &Retention::max_age(Duration::from_secs(8)));
+    assert_eq!(next_merge(&old, &limits), None);
+    assert_eq!(all_merges(&old, &limits), [1..4]);
+}
+
+#[test]
+fn retention_drops_the_oldest_by_time_of_ingest_and_by_bytes() {
+    let four = version(&[10, 10, 10, 10]);
+    let age = Retention::max_age(Duration::from_secs(10));
+    assert_eq!(expired(&four, &age, 11 * SECOND), 0);
+    assert_eq!(expired(&four, &age, 13 * SECOND - 1), 2);
+    assert_eq!(expired(&four, &age, 1000 * SECOND), 4);
+    assert_eq!(expired(&four, &Retention::forever().max_bytes(25 << 20), 0), 2);
+    assert_eq!(expired(&four, &Retention::forever().max_bytes(40 << 20), 0), 0);
+    assert_eq!(expired(&four, &Retention::forever(), i64::MAX), 0);
+}
+
+#[test]
+fn frequent_keys_of_one_type_are_promoted_and_stay_promoted() {
+    let mut catalog = Catalog::default();
+    let mut add = |scope, key: &str, types: &[(ValueType, u64)]| {
+        let mut counts = TypeCounts::default();
+        for (value_type, count) in types {
+            counts.add(*value_type, *count);
+        }
+        catalog.add(scope, key, &counts);
+    };
+    add(Scope::Span, "http.route", &[(ValueType::String, 90)]);
+    add(Scope::Span, "HTTP.ROUTE", &[(ValueType::String, 80)]);
+    add(Scope::Span, "rare", &[(ValueType::Int, 4)]);
+    add(Scope::Span, "mixed", &[(ValueType::Int, 50), (ValueType::String, 50)]);
+    add(Scope::Span, "list", &[(ValueType::Json, 100)]);
+    add(Scope::Resource, "host.name", &[(ValueType::String, 100)]);
+    add(Scope::Resource, "service.name", &[(ValueType::String, 100)]);
+    add(Scope::Event, "message", &[(ValueType::String, 100)]);
+    let old = Promoted { scope: Scope::Span, key: "old".into(), value_type: PromotedType::Bool };
+    let mut version = version(&[]);
+    version.promoted.push(old);
+    let names = |max| {
+        let promoted = promote(&version, &[], &catalog, 100, max);
+        promoted.iter().map(Promoted::column_name).collect::<Vec<_>>()
+    };
+    assert_eq!(names(32), ["attr.old", "resource.host.name", "attr.http.route"]);
+    assert_eq!(names(1), ["attr.old"]);
+}

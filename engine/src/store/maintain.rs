@@ -1,0 +1,220 @@
+//! Carrying out maintenance on an open store: each step writes a file, commits a version, makes it
+//! visible, and only then lets go of what it replaced.
+
+use std::sync::{Arc, MutexGuard};
+
+use super::state::Sealed;
+use super::{Inner, lock};
+use crate::error::{Error, Result};
+use crate::fs::{Fs, names};
+use crate::maintenance::plan::{self, CompactionLimits};
+use crate::maintenance::{compact, flush};
+use crate::manifest::{self, Version};
+use crate::otlp::walk::Reason;
+use crate::segment::Segment;
+
+/// Bytes of the file that is given up when a manifest finds no room.
+const RESERVE_BYTES: u64 = 1 << 20;
+
+/// Proof that no other maintenance runs: versions are made one after the other.
+pub type Turn<'a> = MutexGuard<'a, ()>;
+
+impl Inner {
+    /// Flushes all sealed memtables, oldest first.
+    pub(super) fn flush_sealed(&self, turn: &Turn<'_>) -> Result<()> {
+        loop {
+            let next = lock(&self.state).sealed.front().cloned();
+            let Some(sealed) = next else { return Ok(()) };
+            self.flush_one(turn, &sealed)?;
+        }
+    }
+
+    fn flush_one(&self, _turn: &Turn<'_>, sealed: &Sealed) -> Result<()> {
+        let version = lock(&self.state).version.clone();
+        let flushed =
+            flush::flush(&self.fs, &self.path, &version, &sealed.view, &self.options)?;
+        let mut next = Version::clone(&version);
+        let mut new = Vec::new();
+        next.flushed_sequence = next.flushed_sequence.max(sealed.view.facts().last_sequence);
+        next.wal_floor = sealed.wal_number + 1;
+        next.accepted += sealed.view.facts().rows;
+        for (reason, count) in Reason::ALL.iter().zip(sealed.rejected) {
+            if count > 0 {
+                *next.rejected.entry(reason.word().to_owned()).or_default() += count;
+            }
+        }
+        if let Some(flushed) = flushed {
+            next.catalog.merge(&flushed.catalog);
+            next.promoted = flushed.promoted;
+            next.next_segment += 1;
+            new.push(self.open_segment(flushed.entry.number)?);
+            tracing::info!(
+                target: "amida::maintenance",
+                segment = flushed.entry.number,
+                spans = flushed.entry.rows,
+                bytes = flushed.entry.bytes,
+                "flushed"
+            );
+            next.segments.push(flushed.entry);
+        }
+        self.commit_version(&mut next)?;
+        let mut state = lock(&self.state);
+        state.sealed.pop_front();
+        state.publish(next, new);
+        drop(state);
+        self.room.notify_all();
+        self.remove_logs(sealed);
+        Ok(())
+    }
+
+    /// Removes the log files that the version does not need any more. One that stays is removed
+    /// when the store is opened the next time.
+    fn remove_logs(&self, sealed: &Sealed) {
+        let dir = names::wal_dir(&self.path);
+        let removed = self.fs.list(&dir).and_then(|files| {
+            for number in files.iter().filter_map(|name| names::number(name, names::WAL)) {
+                let path = names::wal(&self.path, number);
+                if number == sealed.wal_number && sealed.damaged {
+                    quarantine(&*self.fs, &self.path, &path)?;
+                } else if number <= sealed.wal_number {
+                    self.fs.remove(&path)?;
+                }
+            }
+            Ok(())
+        });
+        if let Err(error) = removed {
+            self.counters.failed(&error);
+        }
+    }
+
+    /// Drops what retention does not keep.
+    pub(super) fn retain(&self, _turn: &Turn<'_>) -> Result<()> {
+        let version = lock(&self.state).version.clone();
+        let now_ns = self.options.clock.now_ns();
+        let count = plan::expired(&version, &self.options.retention, now_ns);
+        if count == 0 {
+            return Ok(());
+        }
+        let mut next = Version::clone(&version);
+        let dropped: u64 = next.segments.drain(..count).map(|segment| segment.rows).sum();
+        next.dropped += dropped;
+        self.commit_version(&mut next)?;
+        lock(&self.state).publish(next, Vec::new());
+        tracing::info!(
+            target: "amida::maintenance",
+            segments = count, spans = dropped, "dropped by retention"
+        );
+        Ok(())
+    }
+
+    /// Does the next merge that is due; whether there was one.
+    pub(super) fn compact_next(&self, turn: &Turn<'_>) -> Result<bool> {
+        let version = lock(&self.state).version.clone();
+        match plan::next_merge(&version, &self.compaction_limits()) {
+            Some(run) => self.merge(turn, run),
+            None => Ok(false),
+        }
+    }
+
+    /// Does all merges that make the store smaller in number of segments.
+    pub(super) fn compact_all(&self, turn: &Turn<'_>) -> Result<()> {
+        let version = lock(&self.state).version.clone();
+        for run in plan::all_merges(&version, &self.compaction_limits()) {
+            self.merge(turn, run)?;
+        }
+        Ok(())
+    }
+
+    fn compaction_limits(&self) -> CompactionLimits {
+        CompactionLimits::new(self.options.segment_bytes_max, &self.options.retention)
+    }
+
+    fn merge(&self, _turn: &Turn<'_>, run: std::ops::Range<usize>) -> Result<bool> {
+        let (version, open) = {
+            let state = lock(&self.state);
+            (state.version.clone(), state.segments.clone())
+        };
+        let entries = version.segments.get(run.clone()).unwrap_or_default();
+        let inputs: Vec<Arc<Segment>> = entries
+            .iter()
+            .filter_map(|entry| open.iter().find(|s| s.number() == entry.number).cloned())
+            .collect();
+        // A segment that could not be opened stays as it is.
+        if inputs.len() < entries.len() {
+            return Ok(false);
+        }
+        let merged = compact::merge(&self.fs, &self.path, &version, entries, &inputs)?;
+        let Some(entry) = merged else { return Ok(false) };
+        let new = self.open_segment(entry.number)?;
+        tracing::info!(
+            target: "amida::maintenance",
+            inputs = inputs.len(), segment = entry.number, spans = entry.rows,
+            bytes = entry.bytes, "compacted"
+        );
+        let mut next = Version::clone(&version);
+        next.next_segment += 1;
+        next.segments.splice(run, [entry]);
+        self.commit_version(&mut next)?;
+        lock(&self.state).publish(next, vec![new]);
+        Ok(true)
+    }
+
+    fn open_segment(&self, number: u64) -> Result<Arc<Segment>> {
+        let path = names::segment(&self.path, number);
+        let id = Some(self.store_id);
+        Segment::open(&self.fs, &path, number, id, &self.metadata_cache).map(Arc::new)
+    }
+
+    /// Gives the version the next number and commits it. A segment number that a failed commit may
+    /// have put on the disk is not used again.
+    fn commit_version(&self, next: &mut Version) -> Result<()> {
+        next.number += 1;
+        let mut committed = manifest::commit(&*self.fs, &self.path, next);
+        if let Err(Error::Io { kind: std::io::ErrorKind::StorageFull, .. }) = committed {
+            let reserve = names::reserve(&self.path);
+            if self.fs.exists(&reserve)? {
+                self.fs.remove(&reserve)?;
+                committed = manifest::commit(&*self.fs, &self.path, next);
+            }
+        }
+        if committed.is_err() {
+            let mut state = lock(&self.state);
+            let mut version = Version::clone(&state.version);
+            version.next_segment = version.next_segment.max(next.next_segment);
+            state.version = Arc::new(version);
+        }
+        committed
+    }
+}
+
+/// Takes the disk space that a manifest may need on a full disk, where it is not taken yet.
+pub fn reserve(fs: &dyn Fs, store: &std::path::Path) {
+    let path = names::reserve(store);
+    let taken = match fs.exists(&path) {
+        Ok(false) => fs.create(&path).and_then(|file| file.allocate(RESERVE_BYTES)),
+        other => other.map(drop),
+    };
+    if let Err(error) = taken {
+        tracing::warn!(target: "amida::store", %error, "no disk space can be kept in reserve");
+    }
+}
+
+/// Moves a file that could not be verified out of the way, under its name and a number.
+pub fn quarantine(fs: &dyn Fs, store: &std::path::Path, path: &std::path::Path) -> Result<()> {
+    let dir = names::quarantine_dir(store);
+    fs.create_dir_all(&dir)?;
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("unnamed");
+    let mut number = 0;
+    let to = loop {
+        let to = dir.join(format!("{name}.{number}"));
+        if !fs.exists(&to)? {
+            break to;
+        }
+        number += 1;
+    };
+    tracing::error!(target: "amida::store", from = %path.display(), to = %to.display(),
+        "moved to quarantine");
+    fs.rename(path, &to)?;
+    fs.sync_dir(&dir)?;
+    fs.sync_dir(path.parent().unwrap_or(store))
+}

@@ -1,0 +1,189 @@
+//! The answer to an append: `Receipt`, and `Pending` for those who wait for it.
+
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use super::Inner;
+use crate::error::Result;
+use crate::otlp::walk::{Reason, Rejection};
+
+/// What became of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[must_use = "a receipt may say that spans were rejected"]
+pub struct Receipt {
+    accepted: u64,
+    rejected: [u64; Reason::ALL.len()],
+    sequence: Option<u64>,
+}
+
+impl Receipt {
+    pub(super) fn new(accepted: usize, rejected: &[Rejection], sequence: Option<u64>) -> Self {
+        Self { accepted: accepted as u64, rejected: count(rejected), sequence }
+    }
+
+    /// Spans that were stored.
+    pub fn accepted(&self) -> u64 {
+        self.accepted
+    }
+
+    /// Spans that were not stored.
+    pub fn rejected(&self) -> u64 {
+        self.rejected.iter().sum()
+    }
+
+    /// How many spans were rejected for which reason, without the reasons that did not occur:
+    /// `bad_trace_id`, `bad_span_id`, `time_out_of_range`, `too_far_in_future`.
+    pub fn rejections(&self) -> Vec<(&'static str, u64)> {
+        words(&self.rejected)
+    }
+
+    /// The position of the request in the log; `None` when nothing of it was stored.
+    pub fn sequence(&self) -> Option<u64> {
+        self.sequence
+    }
+}
+
+/// Rejected spans by reason.
+pub(super) fn count(rejected: &[Rejection]) -> [u64; Reason::ALL.len()] {
+    let mut counts = [0; Reason::ALL.len()];
+    for (_, reason) in rejected {
+        if let Some(at) = Reason::ALL.iter().position(|r| r == reason) {
+            counts[at] += 1;
+        }
+    }
+    counts
+}
+
+/// Counts with the words of their reasons, without zeros.
+pub(super) fn words(counts: &[u64; Reason::ALL.len()]) -> Vec<(&'static str, u64)> {
+    let all = Reason::ALL.iter().map(|reason| reason.word()).zip(*counts);
+    all.filter(|(_, count)| *count > 0).collect()
+}
+
+/// The place where the answer to one request will be.
+#[derive(Debug, Default)]
+pub(super) struct Ticket {
+    state: Mutex<TicketState>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct TicketState {
+    answer: Option<Result<Receipt>>,
+    waker: Option<Waker>,
+    /// A thread waits for this ticket and can commit the next group.
+    waits: bool,
+    /// That thread was asked to do so.
+    called: bool,
+}
+
+impl Ticket {
+    fn lock(&self) -> std::sync::MutexGuard<'_, TicketState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers.
+    pub(super) fn answer(&self, answer: Result<Receipt>) {
+        let waker = {
+            let mut state = self.lock();
+            state.answer = Some(answer);
+            state.waker.take()
+        };
+        self.changed.notify_all();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Asks the thread that waits for this ticket to commit the next group; whether there is one.
+    pub(super) fn call(&self) -> bool {
+        let mut state = self.lock();
+        if state.waits {
+            state.called = true;
+            self.changed.notify_all();
+        }
+        state.waits
+    }
+
+    /// Waits for the answer; commits groups while nobody else does.
+    pub(super) fn wait(&self, inner: &Inner) -> Result<Receipt> {
+        self.lock().waits = true;
+        loop {
+            if let Some(answer) = self.lock().answer.take() {
+                return answer;
+            }
+            if inner.try_commit() {
+                continue;
+            }
+            let mut state = self.lock();
+            while state.answer.is_none() && !state.called {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            state.called = false;
+        }
+    }
+}
+
+/// A request on its way to the disk. Wait for it, or `.await` it in any async runtime; dropped, the
+/// request is committed all the same.
+#[derive(Debug)]
+#[must_use = "a request is not known to be stored before its receipt is there"]
+pub struct Pending(State);
+
+#[derive(Debug)]
+enum State {
+    Answered(Option<Result<Receipt>>),
+    Queued { ticket: Arc<Ticket>, inner: Arc<Inner> },
+}
+
+impl Pending {
+    pub(super) fn answered(answer: Result<Receipt>) -> Self {
+        Self(State::Answered(Some(answer)))
+    }
+
+    pub(super) fn queued(ticket: Arc<Ticket>, inner: Arc<Inner>) -> Self {
+        Self(State::Queued { ticket, inner })
+    }
+
+    /// Blocks until the request is stored as `Options::durability` asks, and visible.
+    ///
+    /// # Errors
+    /// As `Store::append_otlp`.
+    pub fn wait(mut self) -> Result<Receipt> {
+        match &mut self.0 {
+            State::Answered(answer) => answer.take().unwrap_or(Err(crate::Error::Closed)),
+            State::Queued { ticket, inner } => ticket.wait(inner),
+        }
+    }
+}
+
+impl Future for Pending {
+    type Output = Result<Receipt>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            State::Answered(answer) => {
+                Poll::Ready(answer.take().unwrap_or(Err(crate::Error::Closed)))
+            }
+            State::Queued { ticket, inner } => {
+                let mut state = ticket.lock();
+                if let Some(answer) = state.answer.take() {
+                    return Poll::Ready(answer);
+                }
+                state.waker = Some(context.waker().clone());
+                drop(state);
+                inner.wake_committer();
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let State::Queued { inner, .. } = &self.0 {
+            inner.wake_committer();
+        }
+    }
+}
