@@ -1,0 +1,160 @@
+//! The parsed Parquet footer of a segment, and the cache that keeps some of them in memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use quick_cache::sync::Cache;
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+
+use super::format::{Header, KEY_COMPLETE, KEY_FORMAT_VERSION, KEY_PROMOTED};
+use super::source::Source;
+use crate::error::{Error, Result};
+use crate::fs::Blob;
+use crate::model::catalog::Promoted;
+use crate::model::schema::COLUMN_NAMES;
+
+/// What the footer of a segment says.
+#[derive(Debug)]
+pub struct Footer {
+    /// For reading rows: Parquet's metadata with the page index, and the Arrow schema.
+    pub arrow: ArrowReaderMetadata,
+    /// The promoted keys, in the order of their columns.
+    pub promoted: Arc<[Promoted]>,
+    /// Per row group the names of the promoted columns that are complete in it.
+    pub complete: Vec<Vec<String>>,
+    /// The promoted keys whose column is complete in all row groups.
+    pub complete_in_all: Arc<[Promoted]>,
+    bytes: u64,
+}
+
+impl Footer {
+    /// Parses the footer.
+    ///
+    /// # Errors
+    /// `Corrupt` when it is damaged or does not fit the header.
+    pub fn read(blob: &Arc<Blob>, header: &Header) -> Result<Self> {
+        // One check for all of it, before any of it is parsed.
+        blob.read(header.footer())?;
+        let source = Source::map(blob);
+        let parser = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Required);
+        let metadata = Arc::new(source.fenced(|| parser.parse_and_finish(&source))?);
+        let options = ArrowReaderOptions::new();
+        let arrow = source.fenced(|| ArrowReaderMetadata::try_new(metadata.clone(), options))?;
+        let corrupt = |what: String| Error::corrupt(blob.path(), header.footer_offset, what);
+        fits(header, &arrow).map_err(corrupt)?;
+        let (promoted, complete) = own_keys(&metadata).map_err(corrupt)?;
+        let complete_in_all = promoted
+            .iter()
+            .filter(|key| {
+                let name = key.column_name();
+                complete.iter().all(|names| names.contains(&name))
+            })
+            .cloned()
+            .collect();
+        // The Arrow schema and its levels are about as large again as the plain schema.
+        let bytes = metadata.memory_size() as u64 + 4096;
+        Ok(Self { arrow, promoted: promoted.into(), complete, complete_in_all, bytes })
+    }
+
+    /// Parquet's metadata, with the page index.
+    pub fn metadata(&self) -> &Arc<ParquetMetaData> {
+        self.arrow.metadata()
+    }
+}
+
+/// The footer must describe what the header does.
+fn fits(header: &Header, arrow: &ArrowReaderMetadata) -> std::result::Result<(), String> {
+    let groups = arrow.metadata().row_groups();
+    let rows: u64 = groups.iter().map(|g| u64::try_from(g.num_rows()).unwrap_or(0)).sum();
+    if rows != header.rows || groups.len() as u64 != u64::from(header.row_groups) {
+        return Err(format!(
+            "the footer has {rows} rows in {} row groups, the header {} in {}",
+            groups.len(),
+            header.rows,
+            header.row_groups
+        ));
+    }
+    let names = arrow.schema().fields().iter().map(|field| field.name().as_str());
+    if !names.take(COLUMN_NAMES.len()).eq(COLUMN_NAMES.iter().copied()) {
+        return Err("the columns are not those of a span".into());
+    }
+    Ok(())
+}
+
+type Keys = (Vec<Promoted>, Vec<Vec<String>>);
+
+/// Our own entries in the footer.
+fn own_keys(metadata: &ParquetMetaData) -> std::result::Result<Keys, String> {
+    let entries = metadata.file_metadata().key_value_metadata();
+    let value = |key: &str| {
+        let entry = entries.into_iter().flatten().find(|entry| entry.key == key);
+        entry.and_then(|e| e.value.as_deref()).ok_or_else(|| format!("the footer has no {key}"))
+    };
+    value(KEY_FORMAT_VERSION)?;
+    let broken = |key: &str, e: serde_json::Error| format!("{key} in the footer: {e}");
+    let promoted: Vec<Promoted> =
+        serde_json::from_str(value(KEY_PROMOTED)?).map_err(|e| broken(KEY_PROMOTED, e))?;
+    let complete: Vec<Vec<String>> =
+        serde_json::from_str(value(KEY_COMPLETE)?).map_err(|e| broken(KEY_COMPLETE, e))?;
+    if complete.len() != metadata.num_row_groups() {
+        return Err(format!("{KEY_COMPLETE} in the footer has {} row groups", complete.len()));
+    }
+    Ok((promoted, complete))
+}
+
+#[derive(Debug, Clone)]
+struct ByBytes;
+
+impl Weighter<u64, Arc<Footer>> for ByBytes {
+    fn weight(&self, _key: &u64, footer: &Arc<Footer>) -> u64 {
+        footer.bytes
+    }
+}
+
+/// Parsed footers of all segments of a store, bounded by bytes; those not used for long go first.
+#[derive(Debug)]
+pub struct MetadataCache {
+    cache: Cache<u64, Arc<Footer>, ByBytes>,
+    next: AtomicU64,
+}
+
+impl MetadataCache {
+    /// A cache of at most this many bytes. A footer that is larger is parsed at each use.
+    pub fn new(bytes_max: u64) -> Self {
+        let options = OptionsBuilder::new()
+            .weight_capacity(bytes_max)
+            .estimated_items_capacity(usize::try_from(bytes_max / (256 << 10)).unwrap_or(0).max(16))
+            // One shard: each shard only takes what fits its part of the bytes.
+            .shards(1)
+            .build()
+            .unwrap_or_else(|_| unreachable!("capacity and size were given"));
+        let hasher = DefaultHashBuilder::default();
+        let cache = Cache::with_options(options, ByBytes, hasher, Default::default());
+        Self { cache, next: AtomicU64::new(0) }
+    }
+
+    /// A key that no other segment of this cache has.
+    pub fn next_key(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The footer of this key, read now if it is not there.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub fn get(&self, key: u64, read: impl FnOnce() -> Result<Footer>) -> Result<Arc<Footer>> {
+        self.cache.get_or_insert_with(&key, || read().map(Arc::new))
+    }
+
+    /// Forgets a footer.
+    pub fn forget(&self, key: u64) {
+        self.cache.remove(&key);
+    }
+
+    /// Bytes of the footers that are kept.
+    pub fn bytes(&self) -> u64 {
+        self.cache.weight()
+    }
+}

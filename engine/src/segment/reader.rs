@@ -1,0 +1,265 @@
+//! A segment that is open for reading.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use parquet::file::metadata::ParquetMetaData;
+
+use super::footer::{Footer, MetadataCache};
+use super::format::{BODY_OFFSET, HEADER_OFFSET, Header};
+use super::index::TraceIndex;
+use super::rows;
+use super::source::Source;
+use crate::error::{Error, Result};
+use crate::fs::{Blob, BlockTable, Fs};
+use crate::model::batch::SpanBatch;
+use crate::model::catalog::Promoted;
+use crate::model::ids::TraceId;
+
+/// An immutable file of spans: Parquet with a header, checksums and a trace-ID index of its own.
+///
+/// Opening it reads the header and the checksums only. Everything else is read, and checked against
+/// its checksum, when it is needed; parsed footers are kept in a cache that all segments share.
+pub struct Segment {
+    fs: Arc<dyn Fs>,
+    blob: Arc<Blob>,
+    header: Header,
+    cache: Arc<MetadataCache>,
+    cache_key: u64,
+    index: OnceLock<Arc<TraceIndex>>,
+    obsolete: AtomicBool,
+}
+
+impl Segment {
+    /// Opens the file of the segment with this number, of this store if it is given.
+    ///
+    /// # Errors
+    /// `Io`; `Corrupt` when header or block table are damaged, the file was cut, or it is another
+    /// segment; `Unsupported` when a newer version wrote it.
+    pub fn open(
+        fs: &Arc<dyn Fs>,
+        path: &Path,
+        number: u64,
+        store_id: Option<[u8; 16]>,
+        cache: &Arc<MetadataCache>,
+    ) -> Result<Self> {
+        let bytes = fs.map(path)?;
+        let header = Header::decode(path, &bytes)?;
+        let wrong = |what: String| Error::corrupt(path, HEADER_OFFSET as u64, what);
+        if header.number != number {
+            return Err(wrong(format!("expected segment {number}, found {}", header.number)));
+        }
+        if let Some(id) = store_id.filter(|id| *id != header.store_id) {
+            let (expected, found) = (hex::encode(id), hex::encode(header.store_id));
+            return Err(wrong(format!("expected store {expected}, found {found}")));
+        }
+        let blob = Blob::new(path, bytes)
+            .cover_whole(header.index(), header.index_crc)?
+            .cover_whole(header.table(), header.table_crc)?
+            .cover_whole(header.footer(), header.footer_crc)?;
+        let table = BlockTable::decode(&blob.read(header.table())?)
+            .filter(|table| table.covered() == header.index_offset - BODY_OFFSET)
+            .ok_or_else(|| {
+                let what = "the block table is not that of the row groups";
+                Error::corrupt(path, header.table_offset, what)
+            })?;
+        let blob = Arc::new(blob.cover_blocks(BODY_OFFSET, table)?);
+        Ok(Self {
+            fs: fs.clone(),
+            blob,
+            header,
+            cache: cache.clone(),
+            cache_key: cache.next_key(),
+            index: OnceLock::new(),
+            obsolete: AtomicBool::new(false),
+        })
+    }
+
+    /// Its number in the store.
+    pub fn number(&self) -> u64 {
+        self.header.number
+    }
+
+    /// Where the file stands.
+    pub fn path(&self) -> &Path {
+        self.blob.path()
+    }
+
+    /// Number of spans.
+    pub fn rows(&self) -> u64 {
+        self.header.rows
+    }
+
+    /// Number of row groups.
+    pub fn row_groups(&self) -> u32 {
+        self.header.row_groups
+    }
+
+    /// Bytes of the file.
+    pub fn bytes(&self) -> u64 {
+        self.header.file_bytes
+    }
+
+    /// Earliest and latest start time, in nanoseconds since the epoch.
+    pub fn start_times(&self) -> (i64, i64) {
+        (self.header.start_min_ns, self.header.start_max_ns)
+    }
+
+    /// Checked bytes of the file, without copying where it is mapped.
+    ///
+    /// # Errors
+    /// `Corrupt` when they are not what was written, or the range is not within the file's parts.
+    pub fn read(&self, range: Range<u64>) -> Result<Bytes> {
+        self.blob.read(range)
+    }
+
+    /// Parquet's metadata, with the page index.
+    ///
+    /// # Errors
+    /// `Corrupt` when the footer is damaged.
+    pub fn metadata(&self) -> Result<Arc<ParquetMetaData>> {
+        self.footer().map(|footer| footer.metadata().clone())
+    }
+
+    /// The promoted keys of the file, in the order of their columns.
+    ///
+    /// # Errors
+    /// As `metadata`.
+    pub fn promoted(&self) -> Result<Arc<[Promoted]>> {
+        self.footer().map(|footer| footer.promoted.clone())
+    }
+
+    /// The promoted keys whose column holds every value of the key, in the whole file: there, a null
+    /// says that the span does not have the key.
+    ///
+    /// # Errors
+    /// As `metadata`.
+    pub fn complete_columns(&self) -> Result<Arc<[Promoted]>> {
+        self.footer().map(|footer| footer.complete_in_all.clone())
+    }
+
+    /// Per row group the names of the columns that are complete in it.
+    ///
+    /// # Errors
+    /// As `metadata`.
+    pub fn complete_in_row_groups(&self) -> Result<Vec<Vec<String>>> {
+        self.footer().map(|footer| footer.complete.clone())
+    }
+
+    /// Ranges of rows that may hold the trace, in order, by the trace-ID index. Another trace may be
+    /// among them: compare the ids.
+    ///
+    /// # Errors
+    /// `Corrupt` when the index is damaged and the ids are, too.
+    pub fn trace_rows(&self, id: TraceId) -> Result<Vec<Range<u64>>> {
+        self.index().map(|index| index.candidates(id))
+    }
+
+    /// The spans of one trace.
+    ///
+    /// # Errors
+    /// `Corrupt` when what holds them is damaged.
+    pub fn read_trace(&self, id: TraceId) -> Result<Vec<SpanBatch>> {
+        let candidates = self.trace_rows(id)?;
+        if candidates.is_empty() {
+            return Ok(Vec::new());
+        }
+        rows::only_trace(self.read_rows(&candidates)?, id)
+    }
+
+    /// The spans in these ranges of rows, in order; ranges are sorted and do not overlap.
+    ///
+    /// # Errors
+    /// `Corrupt` when what holds them is damaged; `Invalid` when the ranges are not as said or go
+    /// past the last row.
+    pub fn read_rows(&self, ranges: &[Range<u64>]) -> Result<Vec<SpanBatch>> {
+        rows::read(&self.blob, &*self.footer()?, ranges)
+    }
+
+    /// The ids of traces from `low` to `high`, both included, in order. Only pages that may hold such
+    /// ids are read.
+    ///
+    /// # Errors
+    /// `Corrupt` when what holds them is damaged.
+    pub fn trace_ids_between(&self, low: &[u8; 16], high: &[u8; 16]) -> Result<Vec<TraceId>> {
+        rows::trace_ids(&self.blob, &*self.footer()?, low, high)
+    }
+
+    /// Reads the whole file from the disk, not through the map, and checks every checksum.
+    ///
+    /// # Errors
+    /// `Corrupt` names the first part that is damaged; `Io`.
+    pub fn verify(&self) -> Result<()> {
+        let file = self.fs.open(self.path())?;
+        let mut begin = vec![0; usize::try_from(BODY_OFFSET).unwrap_or(0)];
+        let read = file.read_at(&mut begin, 0)?;
+        let mut expected = super::format::PARQUET_MAGIC.to_vec();
+        expected.extend(self.header.encode());
+        if begin.get(..read) != Some(expected.as_slice()) {
+            let what = "the header is not the one that was read when the file was opened";
+            return Err(Error::corrupt(self.path(), HEADER_OFFSET as u64, what));
+        }
+        self.blob.verify(file.as_ref())
+    }
+
+    /// Removes the file once nobody holds this segment any more.
+    pub fn remove_on_drop(&self) {
+        self.obsolete.store(true, Ordering::Relaxed);
+    }
+
+    /// The parsed footer, from the cache if it is there.
+    pub(super) fn footer(&self) -> Result<Arc<Footer>> {
+        self.cache.get(self.cache_key, || Footer::read(&self.blob, &self.header))
+    }
+
+    pub(super) fn blob(&self) -> &Arc<Blob> {
+        &self.blob
+    }
+
+    /// The trace-ID index; built from the ids when the stored one is damaged.
+    pub(super) fn index(&self) -> Result<Arc<TraceIndex>> {
+        if let Some(index) = self.index.get() {
+            return Ok(index.clone());
+        }
+        let stored = self.blob.read(self.header.index()).map(TraceIndex::decode);
+        let index = match stored {
+            Ok(Some(index)) if !index.is_empty() => index,
+            damaged => {
+                let error = damaged.err().map(|e| e.to_string()).unwrap_or_default();
+                tracing::warn!(
+                    target: "amida::segment", path = %self.path().display(), %error,
+                    "the trace-ID index is damaged; building it again in memory"
+                );
+                rows::build_index(&self.blob, &*self.footer()?)?
+            }
+        };
+        Ok(self.index.get_or_init(|| Arc::new(index)).clone())
+    }
+
+    /// A reader of the file for Parquet.
+    pub(super) fn source(&self) -> Source {
+        Source::map(&self.blob)
+    }
+}
+
+impl fmt::Debug for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Segment").field("path", &self.path()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        self.cache.forget(self.cache_key);
+        if *self.obsolete.get_mut()
+            && let Err(error) = self.fs.remove(self.path())
+        {
+            // Opening the store removes what no version names.
+            tracing::warn!(target: "amida::segment", %error, "a replaced segment stays for now");
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Rows of a segment as span batches: by ranges of rows, or by what a predicate does not exclude.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
+};
+use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
+use parquet::file::statistics::Statistics;
+
+use super::footer::Footer;
+use super::index::{IndexBuilder, TraceIndex};
+use super::reader::Segment;
+use super::source::Source;
+use crate::error::{Error, Result};
+use crate::fs::Blob;
+use crate::model::batch::SpanBatch;
+use crate::model::ids::TraceId;
+use crate::model::predicate::Predicate;
+use crate::model::schema::{COLUMN_NAMES, col, span_schema};
+
+/// Most rows of a batch.
+const BATCH_ROWS: usize = 1024;
+
+/// Reads rows of a segment batch by batch.
+pub struct Rows {
+    source: Source,
+    reader: ParquetRecordBatchReader,
+    failed: bool,
+}
+
+impl Rows {
+    /// Reads these row groups, and of them the selected rows if a selection is given.
+    fn new(
+        source: Source,
+        footer: &Footer,
+        groups: Vec<usize>,
+        selection: Option<RowSelection>,
+        columns: &[usize],
+    ) -> Result<Self> {
+        let mask = ProjectionMask::roots(footer.arrow.parquet_schema(), columns.iter().copied());
+        let reader = source.fenced(|| {
+            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
+                source.clone(),
+                footer.arrow.clone(),
+            )
+            .with_row_groups(groups)
+            .with_projection(mask)
+            .with_batch_size(BATCH_ROWS);
+            match selection {
+                Some(selection) => builder.with_row_selection(selection),
+                None => builder,
+            }
+            .build()
+        })?;
+        Ok(Self { source, reader, failed: false })
+    }
+
+    fn next_record_batch(&mut self) -> Option<Result<RecordBatch>> {
+        if self.failed {
+            return None;
+        }
+        let next = self.source.fenced(|| self.reader.next().transpose()).transpose();
+        self.failed = matches!(next, Some(Err(_)));
+        next
+    }
+}
+
+const SPAN_COLUMNS: Range<usize> = 0..COLUMN_NAMES.len();
+
+impl Iterator for Rows {
+    type Item = Result<SpanBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.next_record_batch()?;
+        Some(batch.and_then(|batch| {
+            // The file's own fields may carry metadata; the span schema has none.
+            let spans = RecordBatch::try_new(span_schema().clone(), batch.columns().to_vec());
+            self.source.fenced(|| spans).and_then(SpanBatch::try_new)
+        }))
+    }
+}
+
+impl Segment {
+    /// The spans that a predicate does not exclude by what is known of whole row groups; or those of
+    /// its trace. Rows are not compared: the caller does that.
+    ///
+    /// # Errors
+    /// `Corrupt` when the footer is damaged; each batch may also fail.
+    pub fn scan(
+        self: Arc<Self>,
+        predicate: &Predicate,
+    ) -> Result<impl Iterator<Item = Result<SpanBatch>> + Send + use<>> {
+        let footer = self.footer()?;
+        let columns: Vec<usize> = SPAN_COLUMNS.collect();
+        let rows = if let Some(id) = predicate.trace_id {
+            let (groups, selection) = select(&footer, &self.trace_rows(id)?)?;
+            Rows::new(self.source(), &footer, groups, Some(selection), &columns)?
+        } else {
+            let groups = footer.metadata().row_groups().iter().enumerate();
+            let groups = groups.filter(|(_, group)| may_match(group, predicate));
+            let groups = groups.map(|(at, _)| at).collect();
+            Rows::new(self.source(), &footer, groups, None, &columns)?
+        };
+        Ok(SegmentScan { rows, _segment: self })
+    }
+}
+
+/// The batches of a scan. It holds on to its segment, so that the file stays.
+struct SegmentScan {
+    rows: Rows,
+    _segment: Arc<Segment>,
+}
+
+impl Iterator for SegmentScan {
+    type Item = Result<SpanBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.rows.next()
+    }
+}
+
+/// Reads ranges of rows.
+pub fn read(blob: &Arc<Blob>, footer: &Footer, ranges: &[Range<u64>]) -> Result<Vec<SpanBatch>> {
+    let (groups, selection) = select(footer, ranges)?;
+    if groups.is_empty() {
+        return Ok(Vec::new());
+    }
+    let columns: Vec<usize> = SPAN_COLUMNS.collect();
+    Rows::new(Source::map(blob), footer, groups, Some(selection), &columns)?.collect()
+}
+
+/// The row groups that hold these rows, and the selection of the rows within those row groups.
+fn select(footer: &Footer, ranges: &[Range<u64>]) -> Result<(Vec<usize>, RowSelection)> {
+    let ordered = ranges.windows(2).all(|pair| match pair {
+        [a, b] => a.end <= b.start,
+        _ => true,
+    });
+    if !ordered || ranges.iter().any(|range| range.start > range.end) {
+        return Err(Error::invalid("ranges of rows are out of order"));
+    }
+    let mut groups = Vec::new();
+    let mut selected = Vec::new();
+    // Rows before this group, in the file and in the groups that are read.
+    let (mut before, mut before_read) = (0u64, 0u64);
+    for (at, group) in footer.metadata().row_groups().iter().enumerate() {
+        let rows = u64::try_from(group.num_rows()).unwrap_or(0);
+        let parts = ranges.iter().filter_map(|range| {
+            let start = range.start.max(before);
+            let end = range.end.min(before + rows);
+            (start < end).then(|| start - before + before_read..end - before + before_read)
+        });
+        let len = selected.len();
+        selected.extend(parts.map(|part| {
+            usize::try_from(part.start).unwrap_or(usize::MAX)
+                ..usize::try_from(part.end).unwrap_or(usize::MAX)
+        }));
+        if selected.len() > len {
+            groups.push(at);
+            before_read += rows;
+        }
+        before += rows;
+    }
+    if ranges.last().is_some_and(|range| range.end > before) {
+        return Err(Error::invalid(format!("the segment has {before} rows; asked for {ranges:?}")));
+    }
+    let total = usize::try_from(before_read).unwrap_or(usize::MAX);
+    Ok((groups, RowSelection::from_consecutive_ranges(selected.into_iter(), total)))
+}
+
+/// Keeps the rows of one trace: two traces may share a fingerprint.
+pub fn only_trace(batches: Vec<SpanBatch>, id: TraceId) -> Result<Vec<SpanBatch>> {
+    let mut kept = Vec::new();
+    for batch in batches {
+        let ids = batch.ids(col::TRACE_ID);
+        let same: BooleanArray = ids.iter().map(|i| Some(i == Some(id.as_bytes()))).collect();
+        if same.true_count() == batch.len() {
+            kept.push(batch);
+        } else if same.true_count() > 0 {
+            let rows = filter_record_batch(batch.record_batch(), &same)
+                .map_err(|e| Error::invalid(format!("cannot filter spans: {e}")))?;
+            kept.push(SpanBatch::try_new(rows)?);
+        }
+    }
+    Ok(kept)
+}
+
+/// Builds the trace-ID index from the ids.
+pub fn build_index(blob: &Arc<Blob>, footer: &Footer) -> Result<TraceIndex> {
+    let mut builder = IndexBuilder::new();
+    for group in 0..footer.metadata().num_row_groups() {
+        let source = Source::map(blob);
+        let mut rows = Rows::new(source, footer, vec![group], None, &[col::TRACE_ID])?;
+        while let Some(batch) = rows.next_record_batch() {
+            for_ids(&batch?, |id| builder.push(id));
+        }
+        builder.end_row_group();
+    }
+    TraceIndex::decode(builder.encode().into())
+        .ok_or_else(|| Error::corrupt(blob.path(), 0, "no trace-ID index can be built"))
+}
+
+/// The ids from `low` to `high`, without doubles, in order.
+pub fn trace_ids(
+    blob: &Arc<Blob>,
+    footer: &Footer,
+    low: &[u8; 16],
+    high: &[u8; 16],
+) -> Result<Vec<TraceId>> {
+    let mut found = Vec::new();
+    let mut last = None;
+    let mut first_row = 0;
+    let mut pages = Vec::new();
+    for (at, group) in footer.metadata().row_groups().iter().enumerate() {
+        let rows = u64::try_from(group.num_rows()).unwrap_or(0);
+        pages.extend(
+            id_pages(footer, at, rows, low, high)
+                .into_iter()
+                .map(|page| page.start + first_row..page.end + first_row),
+        );
+        first_row += rows;
+    }
+    let (groups, selection) = select(footer, &pages)?;
+    if groups.is_empty() {
+        return Ok(found);
+    }
+    let source = Source::map(blob);
+    let mut rows = Rows::new(source, footer, groups, Some(selection), &[col::TRACE_ID])?;
+    while let Some(batch) = rows.next_record_batch() {
+        for_ids(&batch?, |id| {
+            if last != Some(*id) && (low..=high).contains(&id) {
+                found.extend(TraceId::from_bytes(id));
+            }
+            last = Some(*id);
+        });
+    }
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+fn for_ids(batch: &RecordBatch, mut each: impl FnMut(&[u8; 16])) {
+    for id in batch.columns().iter().filter_map(|c| c.as_fixed_size_binary_opt()) {
+        id.iter().flatten().filter_map(|id| id.try_into().ok()).for_each(&mut each);
+    }
+}
+
+/// Rows, within a row group, of the pages that may hold ids from `low` to `high`; all rows when the
+/// page index does not say.
+fn id_pages(
+    footer: &Footer,
+    group: usize,
+    rows: u64,
+    low: &[u8; 16],
+    high: &[u8; 16],
+) -> Vec<Range<u64>> {
+    let metadata = footer.metadata();
+    let index = metadata.column_index().and_then(|i| i.get(group)?.get(col::TRACE_ID));
+    let offsets = metadata.offset_index().and_then(|i| i.get(group)?.get(col::TRACE_ID));
+    let (Some(ColumnIndexMetaData::FIXED_LEN_BYTE_ARRAY(index)), Some(offsets)) = (index, offsets)
+    else {
+        return vec![0..rows];
+    };
+    let first_row = |page: usize| {
+        let location = offsets.page_locations.get(page);
+        location.map_or(rows, |l| u64::try_from(l.first_row_index).unwrap_or(0))
+    };
+    (0..offsets.page_locations.len())
+        .filter(|page| {
+            let min_fits = index.min_value(*page).is_none_or(|min| min <= high.as_slice());
+            let max_fits = index.max_value(*page).is_none_or(|max| max >= low.as_slice());
+            min_fits && max_fits
+        })
+        .map(|page| first_row(page)..first_row(page + 1))
+        .collect()
+}
+
+/// Whether a row group can hold a span that matches, by its statistics.
+fn may_match(group: &RowGroupMetaData, predicate: &Predicate) -> bool {
+    let statistics = |column: usize| group.columns().get(column).and_then(|c| c.statistics());
+    let times = match statistics(col::START_TIME) {
+        Some(Statistics::Int64(times)) => times.min_opt().zip(times.max_opt()),
+        _ => None,
+    };
+    // Cut minima and maxima are still bounds.
+    let holds = |column: usize, wanted: &Option<String>| match (statistics(column), wanted) {
+        (Some(Statistics::ByteArray(texts)), Some(wanted)) => {
+            let wanted = wanted.as_bytes();
+            texts.min_opt().is_none_or(|min| min.data() <= wanted)
+                && texts.max_opt().is_none_or(|max| wanted <= max.data())
+        }
+        _ => true,
+    };
+    times.is_none_or(|(min, max)| predicate.may_match_times(*min, *max))
+        && holds(col::SERVICE_NAME, &predicate.service)
+        && holds(col::NAME, &predicate.name)
+}
