@@ -148,7 +148,7 @@ impl Axis {
 
     /// The columns of the ticks, with their times since the start.
     fn ticks(&self) -> Vec<(usize, i64)> {
-        let step = step(self.total, (self.columns / 12).max(1));
+        let step = step(self.total, (self.columns / 9).max(1));
         let mut ticks = Vec::new();
         let mut at = 0i64;
         while at <= self.total && ticks.len() <= self.columns {
@@ -197,8 +197,10 @@ impl Axis {
         let first = (from as usize).min(self.columns.saturating_sub(1));
         let past = (to.ceil() as usize).clamp(first + 1, self.columns.max(first + 1));
         // What is far shorter than a cell is drawn as a thin one.
-        let cell = if to - from < 0.3 { "▏" } else { "█" };
-        pad(first) + &cell.repeat(past - first)
+        if to - from < 0.3 {
+            return pad(first) + "▏";
+        }
+        pad(first) + &"█".repeat(past - first)
     }
 }
 
