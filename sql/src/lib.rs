@@ -1,1 +1,48 @@
-//! Stub
+//! SQL over an Amida trace store, by DataFusion.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = amida::Store::open("traces.amida")?;
+//! let session = amida_sql::Session::new(&store);
+//! let rows = session.query("SELECT service_name, count(*) FROM spans GROUP BY 1").await?;
+//! println!("{}", rows.collect().await?);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The tables, the functions and what attributes, ids and words mean in a query are described in
+//! `docs/sql.md`. [`Session`] is for statements from anybody: it reads only, within limits.
+//! [`register`] puts the same tables into a DataFusion context of your own.
+//!
+//! | file | holds |
+//! |---|---|
+//! | session | `Session`, `SessionOptions`: one statement from text to rows |
+//! | guard | which statements may be asked, and how large |
+//! | planner, analyzer/ | what subscripts, ids and words mean |
+//! | views | the tables, as views over one base table |
+//! | provider/ | the base table: pruning, hot rows beside segments, promoted columns |
+//! | functions/ | the functions behind them |
+//! | rows, deadline, error | the answer, its time limit, what can go wrong |
+
+mod analyzer;
+mod deadline;
+mod error;
+mod functions;
+mod guard;
+mod planner;
+mod provider;
+mod register;
+mod role;
+mod rows;
+mod session;
+mod source;
+mod views;
+
+pub use datafusion;
+pub use datafusion::common::ScalarValue;
+
+pub use self::error::{Error, Result};
+pub use self::register::register;
+pub use self::rows::{Rows, Table};
+pub use self::session::{Session, SessionOptions};
+pub use self::source::Source;

@@ -1,0 +1,26 @@
+//! The one base table: a row per span, ids as bytes, hot rows and segments together.
+//!
+//! | file | holds |
+//! |---|---|
+//! | table | `SpanTable`: the table and its scan over one snapshot |
+//! | pushdown | which traces and times the filters of a query leave |
+//! | scan | `SpanScanExec`: hot rows beside segments in a plan |
+//! | reader | Parquet bytes through the engine, checked |
+//! | adapter | per file: promoted columns for attributes, bytes for hex ids |
+
+mod adapter;
+mod pushdown;
+mod reader;
+mod scan;
+mod table;
+
+use amida::Snapshot;
+
+pub(crate) use self::table::SpanTable;
+
+/// The snapshot that one statement sees, wherever it names a table.
+#[derive(Debug)]
+pub(crate) struct BoundSnapshot(pub(crate) Snapshot);
+
+/// The address of the store that DataFusion asks for; the bytes come through `reader`.
+pub(crate) const STORE_URL: &str = "amida://segments";

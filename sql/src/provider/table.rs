@@ -1,0 +1,295 @@
+//! `SpanTable`: the base table over whatever gives snapshots.
+
+use std::ops::Range;
+use std::sync::{Arc, LazyLock};
+
+use amida::schema::{COLUMN_NAMES, col};
+use amida::{Scope, Segment, Snapshot, SpanBatch, TraceId, span_schema};
+use async_trait::async_trait;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::catalog::memory::{DataSourceExec, MemorySourceConfig};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
+use datafusion::common::{ColumnStatistics, Result, ScalarValue, Statistics};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::parquet::arrow::arrow_reader::RowSelection;
+use datafusion::physical_plan::ExecutionPlan;
+
+use super::adapter::{SegmentAdapterFactory, file_schema};
+use super::pushdown::{Bounds, TRACES_MAX};
+use super::reader::SegmentReaderFactory;
+use super::scan::SpanScanExec;
+use super::{BoundSnapshot, STORE_URL};
+use crate::error::engine_error;
+use crate::role::Role;
+use crate::source::Source;
+
+/// The span schema, its columns marked with what they mean.
+static BASE_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let marked = span_schema().fields().iter().enumerate().map(|(index, field)| {
+        let field: Field = field.as_ref().clone();
+        match index {
+            col::KIND => Role::Kind.mark(field),
+            col::STATUS_CODE => Role::StatusCode.mark(field),
+            col::ATTRIBUTES => Role::Attributes(Scope::Span).mark(field),
+            col::RESOURCE_ATTRIBUTES => Role::Attributes(Scope::Resource).mark(field),
+            col::SCOPE_ATTRIBUTES => Role::Attributes(Scope::Scope).mark(field),
+            _ => field,
+        }
+    });
+    Arc::new(Schema::new(marked.collect::<Vec<_>>()))
+});
+
+/// The schema of the base table.
+pub(crate) fn base_schema() -> &'static SchemaRef {
+    &BASE_SCHEMA
+}
+
+/// One row per span, ids as bytes.
+#[derive(Debug)]
+pub(crate) struct SpanTable {
+    source: Arc<dyn Source>,
+}
+
+impl SpanTable {
+    pub(crate) fn new(source: Arc<dyn Source>) -> Self {
+        Self { source }
+    }
+}
+
+#[async_trait]
+impl TableProvider for SpanTable {
+    fn schema(&self) -> SchemaRef {
+        base_schema().clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let snapshot = match state.config().get_extension::<BoundSnapshot>() {
+            Some(bound) => bound.0.clone(),
+            None => self.source.snapshot().map_err(engine_error)?,
+        };
+        let bounds = resolve_prefix(&snapshot, Bounds::of(filters))?;
+        let scan = Scan {
+            snapshot: &snapshot,
+            bounds: &bounds,
+            projection,
+            reads_attributes: reads_attributes(projection, filters),
+            // A limit below a filter would cut too early.
+            limit: limit.filter(|_| filters.is_empty()),
+            partitions: state.config().target_partitions(),
+        };
+        let total = snapshot.segments().len();
+        let hot = scan.hot()?;
+        let (segments, read) = scan.segments()?;
+        let inputs: Vec<_> = segments.into_iter().chain(hot).collect();
+        match inputs.is_empty() {
+            true => scan.memory(Vec::new()),
+            false => Ok(Arc::new(SpanScanExec::new(inputs, (read, total))?)),
+        }
+    }
+}
+
+/// The traces behind a prefix, when they are few.
+fn resolve_prefix(snapshot: &Snapshot, mut bounds: Bounds) -> Result<Bounds> {
+    if let (None, Some(prefix)) = (&bounds.traces, &bounds.trace_prefix)
+        && prefix.len() <= 2 * TraceId::LEN
+    {
+        let found = snapshot.traces_with_prefix(prefix, TRACES_MAX + 1).map_err(engine_error)?;
+        if found.len() <= TRACES_MAX {
+            bounds.traces = Some(found.into_iter().collect());
+        }
+    }
+    Ok(bounds)
+}
+
+fn reads_attributes(projection: Option<&Vec<usize>>, filters: &[Expr]) -> bool {
+    let promotable = [col::ATTRIBUTES, col::RESOURCE_ATTRIBUTES];
+    let projected = projection.is_none_or(|p| p.iter().any(|c| promotable.contains(c)));
+    let filtered = filters.iter().any(|filter| {
+        let columns = filter.column_refs();
+        columns.iter().any(|c| promotable.iter().any(|p| COLUMN_NAMES.get(*p) == Some(&&*c.name)))
+    });
+    projected || filtered
+}
+
+/// One scan while it is planned.
+struct Scan<'a> {
+    snapshot: &'a Snapshot,
+    bounds: &'a Bounds,
+    projection: Option<&'a Vec<usize>>,
+    reads_attributes: bool,
+    limit: Option<usize>,
+    partitions: usize,
+}
+
+impl Scan<'_> {
+    /// The rows that are in memory; `None` when none can match.
+    fn hot(&self) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let batches = match &self.bounds.traces {
+            Some(traces) => {
+                let mut batches = Vec::new();
+                for id in traces {
+                    batches.extend(self.snapshot.hot_trace(*id).map_err(engine_error)?);
+                }
+                batches
+            }
+            None => self.snapshot.hot_batches().map_err(engine_error)?,
+        };
+        let batches: Vec<SpanBatch> =
+            batches.into_iter().filter(|batch| self.may_match(batch)).collect();
+        if batches.is_empty() { Ok(None) } else { self.memory(batches).map(Some) }
+    }
+
+    fn may_match(&self, batch: &SpanBatch) -> bool {
+        let starts = batch.start_times();
+        match (starts.iter().min(), starts.iter().max()) {
+            (Some(min), Some(max)) => self.bounds.may_match_times(*min, *max),
+            _ => false,
+        }
+    }
+
+    fn memory(&self, batches: Vec<SpanBatch>) -> Result<Arc<dyn ExecutionPlan>> {
+        let marked = batches.into_iter().map(|batch| {
+            let columns = batch.record_batch().columns().to_vec();
+            Ok(RecordBatch::try_new(base_schema().clone(), columns)?)
+        });
+        let batches = marked.collect::<Result<Vec<_>>>()?;
+        let source =
+            MemorySourceConfig::try_new(&[batches], base_schema().clone(), self.projection.cloned())?
+                .with_limit(self.limit)
+                .with_show_sizes(false);
+        Ok(DataSourceExec::from_data_source(source))
+    }
+
+    /// The segments that can match, newest first, and how many they are.
+    fn segments(&self) -> Result<(Option<Arc<dyn ExecutionPlan>>, usize)> {
+        let mut files = Vec::new();
+        let mut rows = 0;
+        for segment in self.snapshot.segments() {
+            let (min, max) = segment.start_times();
+            if !self.bounds.may_match_times(min, max) {
+                continue;
+            }
+            let selected = self.selected_rows(segment)?;
+            if selected.as_ref().is_some_and(Vec::is_empty) {
+                continue;
+            }
+            rows += segment.rows();
+            files.push((max, self.file(segment, selected)?));
+        }
+        if files.is_empty() {
+            return Ok((None, 0));
+        }
+        let count = files.len();
+        // Newest first: `ORDER BY start_time DESC LIMIT n` then skips the rest by statistics.
+        files.sort_by_key(|(max, _)| std::cmp::Reverse(*max));
+        let mut groups = vec![Vec::new(); self.partitions.clamp(1, count)];
+        let slots = groups.len();
+        for (index, (_, file)) in files.into_iter().enumerate() {
+            if let Some(group) = groups.get_mut(index % slots) {
+                group.push(file);
+            }
+        }
+        let source = ParquetSource::new(base_schema().clone())
+            .with_parquet_file_reader_factory(Arc::new(SegmentReaderFactory))
+            .with_pushdown_filters(self.bounds.selective)
+            .with_reorder_filters(true)
+            .with_bloom_filter_on_read(false);
+        let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE_URL)?, Arc::new(source))
+            .with_file_groups(groups.into_iter().map(FileGroup::new).collect())
+            .with_statistics(self.statistics(rows, None))
+            .with_projection_indices(self.projection.cloned())?
+            .with_limit(self.limit)
+            .with_expr_adapter(Some(Arc::new(SegmentAdapterFactory)))
+            .build();
+        Ok((Some(DataSourceExec::from_data_source(config)), count))
+    }
+
+    /// The rows of a segment that the trace-ID index leaves; `None`: it was not asked.
+    fn selected_rows(&self, segment: &Segment) -> Result<Option<Vec<Range<usize>>>> {
+        let Some(traces) = &self.bounds.traces else { return Ok(None) };
+        let mut ranges = Vec::new();
+        for id in traces {
+            for rows in segment.trace_rows(*id).map_err(engine_error)? {
+                if let (Ok(start), Ok(end)) = (rows.start.try_into(), rows.end.try_into()) {
+                    ranges.push(Range::<usize> { start, end });
+                }
+            }
+        }
+        ranges.sort_by_key(|range| range.start);
+        // Fingerprints may collide: ranges of two ids can be the same rows.
+        let mut merged: Vec<Range<usize>> = Vec::with_capacity(ranges.len());
+        for range in ranges {
+            match merged.last_mut() {
+                Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+                _ => merged.push(range),
+            }
+        }
+        Ok(Some(merged))
+    }
+
+    fn file(
+        &self,
+        segment: &Arc<Segment>,
+        selected: Option<Vec<Range<usize>>>,
+    ) -> Result<PartitionedFile> {
+        let name = format!("{:016}.parquet", segment.number());
+        let mut file =
+            PartitionedFile::new(name, segment.bytes()).with_extension(Arc::clone(segment));
+        if self.reads_attributes {
+            file = file.with_arrow_schema(file_schema(segment, base_schema())?);
+        }
+        if let Some(selected) = selected {
+            let total = usize::try_from(segment.rows()).unwrap_or(usize::MAX);
+            let selection = RowSelection::from_consecutive_ranges(selected.into_iter(), total);
+            file = file.with_extension(ParquetRowSelection::new(selection));
+        }
+        let statistics = self.statistics(segment.rows(), Some(segment.start_times()));
+        Ok(file.with_statistics(Arc::new(statistics)))
+    }
+
+    /// What is known without reading: rows, and the range of start times. Exact unless the index
+    /// left out rows.
+    fn statistics(&self, rows: u64, starts: Option<(i64, i64)>) -> Statistics {
+        let mut statistics = Statistics::new_unknown(base_schema());
+        let exact = self.bounds.traces.is_none();
+        let rows = usize::try_from(rows).unwrap_or(usize::MAX);
+        statistics.num_rows = if exact { Precision::Exact(rows) } else { Precision::Inexact(rows) };
+        if let (Some((min, max)), Some(column)) =
+            (starts, statistics.column_statistics.get_mut(col::START_TIME))
+        {
+            let time =
+                |ns| ScalarValue::TimestampNanosecond(Some(ns), Some(amida::schema::UTC.into()));
+            *column = ColumnStatistics::new_unknown()
+                .with_null_count(Precision::Exact(0))
+                .with_min_value(Precision::Exact(time(min)))
+                .with_max_value(Precision::Exact(time(max)));
+            if !exact {
+                *column = column.clone().to_inexact();
+            }
+        }
+        statistics
+    }
+}

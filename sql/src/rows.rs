@@ -1,0 +1,143 @@
+//! The answer of a query: a stream of record batches, or all of them as a table.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::arrow::util::pretty::pretty_format_batches_with_schema;
+use datafusion::execution::SendableRecordBatchStream;
+use futures::{Stream, StreamExt, TryStreamExt};
+
+use crate::deadline::Deadline;
+use crate::error::{Error, Result};
+use crate::role::ROLE_KEY;
+
+/// The rows of a query, as they come. Dropping it ends the query.
+#[must_use = "a query runs while its rows are read"]
+pub struct Rows {
+    schema: SchemaRef,
+    stream: SendableRecordBatchStream,
+    deadline: Deadline,
+}
+
+impl Rows {
+    pub(crate) fn new(stream: SendableRecordBatchStream, deadline: Deadline) -> Self {
+        Self { schema: without_roles(&stream.schema()), stream, deadline }
+    }
+
+    /// The columns of the answer.
+    pub fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    /// The batches, as they come. It must be polled within a tokio runtime.
+    ///
+    /// # Errors
+    /// Each item may be `Execution`, `Limit` (time, memory) or `Engine`; it is then the last.
+    pub fn stream(self) -> impl Stream<Item = Result<RecordBatch>> + Send + Unpin {
+        Batches { rows: self, done: false }
+    }
+
+    /// All rows.
+    ///
+    /// # Errors
+    /// The first of `stream`.
+    pub async fn collect(self) -> Result<Table> {
+        let schema = self.schema();
+        let batches = self.stream().try_collect().await?;
+        Ok(Table { schema, batches })
+    }
+}
+
+impl fmt::Debug for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rows").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+struct Batches {
+    rows: Rows,
+    done: bool,
+}
+
+impl Stream for Batches {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        if this.done {
+            return Poll::Ready(None);
+        }
+        if let Err(late) = this.rows.deadline.check(context) {
+            this.done = true;
+            return Poll::Ready(Some(Err(late)));
+        }
+        let Poll::Ready(next) = this.rows.stream.poll_next_unpin(context) else {
+            return Poll::Pending;
+        };
+        let next = next.map(|batch| {
+            batch
+                .and_then(|batch| {
+                    let columns = batch.columns().to_vec();
+                    let options = datafusion::arrow::array::RecordBatchOptions::new()
+                        .with_row_count(Some(batch.num_rows()));
+                    let schema = this.rows.schema.clone();
+                    Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
+                })
+                .map_err(|error| Error::execution(&error))
+        });
+        this.done = !matches!(next, Some(Ok(_)));
+        Poll::Ready(next)
+    }
+}
+
+/// What columns mean is for planning only.
+fn without_roles(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| {
+        let mut metadata = field.metadata().clone();
+        metadata.remove(ROLE_KEY);
+        field.as_ref().clone().with_metadata(metadata)
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<Field>>()))
+}
+
+/// All rows of an answer; `Display` draws a table.
+#[derive(Debug, Clone)]
+pub struct Table {
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+}
+
+impl Table {
+    /// The columns.
+    pub fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    /// The rows, in batches.
+    pub fn batches(&self) -> &[RecordBatch] {
+        &self.batches
+    }
+
+    /// The rows, in batches, owned.
+    pub fn into_batches(self) -> Vec<RecordBatch> {
+        self.batches
+    }
+
+    /// How many rows there are.
+    pub fn num_rows(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match pretty_format_batches_with_schema(self.schema.clone(), &self.batches) {
+            Ok(table) => write!(f, "{table}"),
+            Err(error) => write!(f, "{error}"),
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Where a session reads: whatever can give a snapshot.
+
+use std::fmt;
+
+use amida::{Reader, Snapshot, Store};
+
+/// Something that gives snapshots: a store, a reader beside it, or one snapshot for ever.
+pub trait Source: Send + Sync + 'static {
+    /// A consistent view of what is stored now.
+    ///
+    /// # Errors
+    /// The engine's, when the store cannot be read.
+    fn snapshot(&self) -> amida::Result<Snapshot>;
+}
+
+impl Source for Store {
+    fn snapshot(&self) -> amida::Result<Snapshot> {
+        Ok(Store::snapshot(self))
+    }
+}
+
+impl Source for Reader {
+    fn snapshot(&self) -> amida::Result<Snapshot> {
+        Ok(Reader::snapshot(self))
+    }
+}
+
+impl Source for Snapshot {
+    fn snapshot(&self) -> amida::Result<Snapshot> {
+        Ok(self.clone())
+    }
+}
+
+impl<S: Source + ?Sized> Source for std::sync::Arc<S> {
+    fn snapshot(&self) -> amida::Result<Snapshot> {
+        (**self).snapshot()
+    }
+}
+
+impl fmt::Debug for dyn Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Source")
+    }
+}

@@ -1,0 +1,178 @@
+//! The tables that a query sees, as views over the base table `span_rows`, which has ids as bytes:
+//! grouping and joining by id stays cheap, and every id that leaves a view is text.
+
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use datafusion::common::Result;
+use datafusion::datasource::ViewTable;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::SessionStateDefaults;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SessionContext;
+
+use crate::functions::hex_id::HexId;
+use crate::functions::lists::{Kind, ReadList};
+
+/// The base table's name inside the views.
+const BASE: &str = "span_rows";
+
+const END_TIME: &str = "start_time + arrow_cast(duration_ns, 'Duration(Nanosecond)')";
+
+const PERCENTILES: &str = "
+    approx_percentile_cont(0.5) WITHIN GROUP (ORDER BY duration_ns / 1e6) AS p50_ms,
+    approx_percentile_cont(0.95) WITHIN GROUP (ORDER BY duration_ns / 1e6) AS p95_ms,
+    approx_percentile_cont(0.99) WITHIN GROUP (ORDER BY duration_ns / 1e6) AS p99_ms";
+
+/// Name and SQL of each view, in the order of `docs/sql.md`.
+fn definitions() -> [(&'static str, String); 7] {
+    [
+        ("spans", spans()),
+        ("events", EVENTS.to_owned()),
+        ("links", LINKS.to_owned()),
+        ("traces", traces()),
+        ("services", services()),
+        ("operations", operations()),
+        ("service_edges", service_edges()),
+    ]
+}
+
+fn spans() -> String {
+    format!(
+        "SELECT hex_id(trace_id) AS trace_id, hex_id(span_id) AS span_id,
+           hex_id(parent_span_id) AS parent_span_id, name, service_name, kind, status_code,
+           status_message, start_time, {END_TIME} AS end_time, duration_ns,
+           duration_ns / 1e6 AS duration_ms, status_code = 'ERROR' AS is_error,
+           attributes, events, links, resource_attributes, resource_schema_url, scope_name,
+           scope_version, scope_attributes, scope_schema_url, trace_state, flags,
+           dropped_attributes_count, dropped_events_count, dropped_links_count, marks
+         FROM span_rows"
+    )
+}
+
+const EVENTS: &str = "
+    SELECT hex_id(trace_id) AS trace_id, hex_id(span_id) AS span_id, service_name, span_name,
+      get_field(event, 'time') AS time, get_field(event, 'name') AS name,
+      get_field(event, 'attributes') AS attributes,
+      get_field(event, 'dropped_attributes_count') AS dropped_attributes_count
+    FROM (
+      SELECT trace_id, span_id, service_name, name AS span_name,
+        unnest(span_events(events)) AS event
+      FROM span_rows WHERE events IS NOT NULL)";
+
+const LINKS: &str = "
+    SELECT hex_id(trace_id) AS trace_id, hex_id(span_id) AS span_id, service_name, span_name,
+      get_field(link, 'linked_trace_id') AS linked_trace_id,
+      get_field(link, 'linked_span_id') AS linked_span_id,
+      get_field(link, 'trace_state') AS trace_state, get_field(link, 'flags') AS flags,
+      get_field(link, 'attributes') AS attributes,
+      get_field(link, 'dropped_attributes_count') AS dropped_attributes_count
+    FROM (
+      SELECT trace_id, span_id, service_name, name AS span_name,
+        unnest(span_links(links)) AS link
+      FROM span_rows WHERE links IS NOT NULL)";
+
+/// The root of a trace is its earliest span without a parent; where there is none, its earliest
+/// span whose parent is not stored. Only traces without a root are joined for that.
+fn traces() -> String {
+    format!(
+        "WITH grouped AS (
+           SELECT trace_id,
+             first_value(service_name ORDER BY start_time, span_id)
+               FILTER (WHERE parent_span_id IS NULL) AS root_service,
+             first_value(name ORDER BY start_time, span_id)
+               FILTER (WHERE parent_span_id IS NULL) AS root_operation,
+             min(start_time) AS start_time, max({END_TIME}) AS end_time,
+             count(*) AS span_count,
+             count(*) FILTER (WHERE status_code = 'ERROR') AS error_count,
+             array_sort(array_agg(DISTINCT service_name)) AS services
+           FROM span_rows GROUP BY trace_id),
+         rootless AS (
+           SELECT trace_id FROM span_rows GROUP BY trace_id
+           HAVING count(*) FILTER (WHERE parent_span_id IS NULL) = 0),
+         orphans AS (
+           SELECT s.trace_id AS orphan_trace_id,
+             first_value(s.service_name ORDER BY s.start_time, s.span_id) AS service,
+             first_value(s.name ORDER BY s.start_time, s.span_id) AS operation
+           FROM span_rows s
+           JOIN rootless r ON s.trace_id = r.trace_id
+           LEFT ANTI JOIN span_rows p
+             ON p.trace_id = s.trace_id AND p.span_id = s.parent_span_id
+           GROUP BY s.trace_id)
+         SELECT hex_id(trace_id) AS trace_id,
+           coalesce(root_service, service) AS root_service,
+           coalesce(root_operation, operation) AS root_operation,
+           start_time, end_time,
+           CAST(end_time AS BIGINT) - CAST(start_time AS BIGINT) AS duration_ns,
+           (CAST(end_time AS BIGINT) - CAST(start_time AS BIGINT)) / 1e6 AS duration_ms,
+           span_count, error_count, services
+         FROM grouped LEFT JOIN orphans ON trace_id = orphan_trace_id"
+    )
+}
+
+fn services() -> String {
+    format!(
+        "SELECT service_name, count(*) AS spans,
+           count(*) FILTER (WHERE status_code = 'ERROR') AS errors,
+           min(start_time) AS first_seen, max(start_time) AS last_seen, {PERCENTILES}
+         FROM span_rows GROUP BY service_name"
+    )
+}
+
+fn operations() -> String {
+    format!(
+        "SELECT service_name, name, kind, count(*) AS spans,
+           count(*) FILTER (WHERE status_code = 'ERROR') AS errors,
+           min(start_time) AS first_seen, max(start_time) AS last_seen, {PERCENTILES}
+         FROM span_rows GROUP BY service_name, name, kind"
+    )
+}
+
+/// A call is a span whose parent span is one of another service. Spans may be stored twice; a
+/// parent counts once.
+fn service_edges() -> String {
+    format!(
+        "SELECT caller, callee, count(*) AS calls,
+           count(*) FILTER (WHERE status_code = 'ERROR') AS errors, {PERCENTILES}
+         FROM (
+           SELECT parent.service AS caller, child.service_name AS callee, child.status_code,
+             child.duration_ns
+           FROM span_rows child
+           JOIN (
+             SELECT trace_id, span_id, first_value(service_name ORDER BY start_time) AS service
+             FROM span_rows GROUP BY trace_id, span_id) parent
+           ON child.trace_id = parent.trace_id AND child.parent_span_id = parent.span_id
+           WHERE parent.service <> child.service_name)
+         GROUP BY caller, callee"
+    )
+}
+
+/// The views over a base table.
+///
+/// # Errors
+/// None in practice: the SQL is ours; DataFusion's words if it does not plan.
+pub(crate) fn views(base: Arc<dyn TableProvider>) -> Result<Vec<(&'static str, Arc<ViewTable>)>> {
+    let state = SessionStateBuilder::new()
+        .with_default_features()
+        .with_scalar_functions(
+            SessionStateDefaults::default_scalar_functions()
+                .into_iter()
+                .chain([
+                    HexId::udf(),
+                    ReadList::udf(Kind::Events),
+                    ReadList::udf(Kind::Links),
+                ])
+                .collect(),
+        )
+        .build();
+    let context = SessionContext::new_with_state(state);
+    context.register_table(BASE, base)?;
+    let state = context.state();
+    definitions()
+        .into_iter()
+        .map(|(name, sql)| {
+            let plan: LogicalPlan = futures::executor::block_on(state.create_logical_plan(&sql))?;
+            Ok((name, Arc::new(ViewTable::new(plan, None))))
+        })
+        .collect()
+}
