@@ -78,7 +78,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The next field's number and value; `None` at the end of the message.
-    #[inline]
+    #[inline(always)]
     pub fn next(&mut self) -> Result<Option<(u32, Value<'a>)>, Malformed> {
         if self.rest.is_empty() {
             return Ok(None);
@@ -107,7 +107,7 @@ impl<'a> Fields<'a> {
         Malformed { at: self.at, what }
     }
 
-    #[inline]
+    #[inline(always)]
     fn tag(&mut self) -> Result<(u32, u32), Malformed> {
         let key = self.varint()?;
         let key = u32::try_from(key).map_err(|_| self.wrong("a field number out of range"))?;
@@ -117,8 +117,18 @@ impl<'a> Fields<'a> {
         Ok((key >> 3, key & 7))
     }
 
-    #[inline]
+    #[inline(always)]
     fn varint(&mut self) -> Result<u64, Malformed> {
+        // Most keys, lengths and small numbers are one byte.
+        if let [byte @ 0..0x80, rest @ ..] = self.rest {
+            self.rest = rest;
+            self.at += 1;
+            return Ok(u64::from(*byte));
+        }
+        self.long_varint()
+    }
+
+    fn long_varint(&mut self) -> Result<u64, Malformed> {
         let mut value = 0;
         for (index, &byte) in self.rest.iter().enumerate().take(10) {
             value |= u64::from(byte & 0x7f) << (7 * index);
@@ -134,6 +144,7 @@ impl<'a> Fields<'a> {
         Err(self.wrong("an unfinished varint"))
     }
 
+    #[inline(always)]
     fn take(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
         let Some((taken, rest)) = self.rest.split_at_checked(len) else {
             return Err(self.wrong("a length beyond the end of its message"));
@@ -266,7 +277,7 @@ pub static RESOURCE_SPANS: Table = Table(&[(1, Kind::Bytes), (2, Kind::Bytes), (
 pub static REQUEST: Table = Table(&[(1, Kind::Bytes)]);
 
 impl Table {
-    #[inline]
+    #[inline(always)]
     fn kind(&self, field: u32) -> Option<Kind> {
         // Fields are listed by number, mostly without gaps.
         let guess = usize::try_from(field).unwrap_or(usize::MAX).wrapping_sub(1);
@@ -278,7 +289,7 @@ impl Table {
 
     /// Checks one field of this message and everything inside it. `depth` counts the AnyValues
     /// around it.
-    #[inline]
+    #[inline(always)]
     pub fn check(&self, field: u32, value: Value<'_>, depth: usize) -> Result<(), Malformed> {
         let Some(kind) = self.kind(field) else { return Ok(()) };
         match (kind, value) {
