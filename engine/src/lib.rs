@@ -68,6 +68,10 @@ pub use model::schema::{Marks, span_schema};
 pub use model::time::{Clock, ManualClock, SystemClock};
 pub use model::{json, schema};
 pub use options::{Durability, Options, Retention, days};
+pub use otlp::build::{
+    AttributeValue, EventBuilder, InstrumentationScope, LinkBuilder, RequestBuilder, Resource,
+    SpanBuilder, SpanKind,
+};
 pub use segment::Segment;
 pub use snapshot::{Scan, Snapshot, Trace, Waterfall};
 pub use store::{Pending, Reader, Receipt, Stats, Store};
