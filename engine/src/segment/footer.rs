@@ -129,7 +129,7 @@ impl MetadataCache {
             // One shard: each shard only takes what fits its part of the bytes.
             .shards(1)
             .build()
-            .unwrap_or_else(|_| unreachable!("capacity and size were given"));
+            .expect("both capacities were given");
         let hasher = DefaultHashBuilder::default();
         let cache = Cache::with_options(options, ByBytes, hasher, Default::default());
         Self { cache, next: AtomicU64::new(0) }

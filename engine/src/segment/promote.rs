@@ -44,9 +44,11 @@ fn fill(columns: &mut [Column], texts: &StringViewArray, keys: &Keys<'_>) {
     if keys.is_empty() {
         return;
     }
+    let mut raws = Vec::new();
     for row in 0..texts.len() {
-        for (column, raw) in keys.positions().zip(keys.read(texts.value(row))) {
-            columns[column].push(raw);
+        keys.read(texts.value(row), &mut raws);
+        for (column, raw) in keys.positions().zip(&raws) {
+            columns[column].push(*raw);
         }
     }
 }
@@ -62,7 +64,11 @@ fn fill_cached(columns: &mut [Column], texts: &StringViewArray, keys: &Keys<'_>)
         if seen.len() >= RESOURCES_MAX {
             seen.clear();
         }
-        let raws = seen.entry(*view).or_insert_with(|| keys.read(texts.value(row)));
+        let raws = seen.entry(*view).or_insert_with(|| {
+            let mut raws = Vec::new();
+            keys.read(texts.value(row), &mut raws);
+            raws
+        });
         for (column, raw) in keys.positions().zip(raws.iter()) {
             columns[column].push(*raw);
         }
@@ -96,13 +102,13 @@ impl<'a> Keys<'a> {
     }
 
     /// The raw value of each key in an object; none when the text is no such object.
-    fn read<'t>(&self, object: &'t str) -> Vec<Option<&'t str>> {
-        let mut values = vec![None; self.sorted.len()];
+    fn read<'t>(&self, object: &'t str, values: &mut Vec<Option<&'t str>>) {
+        values.clear();
+        values.resize(self.sorted.len(), None);
         let mut text = serde_json::Deserializer::from_str(object);
-        if text.deserialize_map(Read { keys: self, values: &mut values }).is_err() {
+        if text.deserialize_map(Read { keys: self, values: &mut *values }).is_err() {
             values.fill(None);
         }
-        values
     }
 }
 

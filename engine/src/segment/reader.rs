@@ -133,8 +133,8 @@ impl Segment {
         self.footer().map(|footer| footer.promoted.clone())
     }
 
-    /// The promoted keys whose column holds every value of the key, in the whole file: there, a null
-    /// says that the span does not have the key.
+    /// The promoted keys whose column holds every value of the key, in the whole file: there, a
+    /// null says that the span does not have the key.
     ///
     /// # Errors
     /// As `metadata`.
@@ -150,8 +150,8 @@ impl Segment {
         self.footer().map(|footer| footer.complete.clone())
     }
 
-    /// Ranges of rows that may hold the trace, in order, by the trace-ID index. Another trace may be
-    /// among them: compare the ids.
+    /// Ranges of rows that may hold the trace, in order, by the trace-ID index. Another trace may
+    /// be among them: compare the ids.
     ///
     /// # Errors
     /// `Corrupt` when the index is damaged and the ids are, too.
@@ -180,8 +180,8 @@ impl Segment {
         rows::read(&self.blob, &*self.footer()?, ranges)
     }
 
-    /// The ids of traces from `low` to `high`, both included, in order. Only pages that may hold such
-    /// ids are read.
+    /// The ids of traces from `low` to `high`, both included, in order. Only pages that may hold
+    /// such ids are read.
     ///
     /// # Errors
     /// `Corrupt` when what holds them is damaged.

@@ -87,8 +87,8 @@ impl Iterator for Rows {
 }
 
 impl Segment {
-    /// The spans that a predicate does not exclude by what is known of whole row groups; or those of
-    /// its trace. Rows are not compared: the caller does that.
+    /// The spans that a predicate does not exclude by what is known of whole row groups; or those
+    /// of its trace. Rows are not compared: the caller does that.
     ///
     /// # Errors
     /// `Corrupt` when the footer is damaged; each batch may also fail.

@@ -1,0 +1,127 @@
+use super::*;
+use crate::model::predicate::Predicate;
+use crate::segment::index::{IndexBuilder, TraceIndex, fingerprint};
+
+#[test]
+fn every_trace_is_found_with_exactly_its_spans() {
+    let disk = Disk::new();
+    let groups = groups(SEED, &[150, 80, 40]);
+    let segment = disk.write(1, &groups, &[]);
+    for id in trace_ids(&groups) {
+        assert_eq!(all(&segment.read_trace(id).unwrap()), all(&spans_of(&groups, id)), "{id}");
+        assert!(segment.trace_rows(id).unwrap().len() <= 2, "{id}");
+    }
+    let random = &mut Random(SEED + 1);
+    for _ in 0..200 {
+        let id = TraceId::from_bytes(&trace(random)).unwrap();
+        assert!(segment.trace_rows(id).unwrap().is_empty());
+        assert!(segment.read_trace(id).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn ids_between_two_bounds_are_listed_in_order() {
+    let disk = Disk::new();
+    let groups = groups(SEED + 2, &[300, 200]);
+    let segment = disk.write(1, &groups, &[]);
+    let ids = trace_ids(&groups);
+    let between = |low: &[u8; 16], high: &[u8; 16]| segment.trace_ids_between(low, high).unwrap();
+    assert_eq!(between(&[0; 16], &[0xff; 16]), ids);
+    let (low, high) = (ids[40], ids[77]);
+    assert_eq!(between(low.as_bytes(), high.as_bytes()), ids[40..=77]);
+    assert_eq!(between(ids[9].as_bytes(), ids[9].as_bytes()), ids[9..=9]);
+    assert!(between(&[0; 16], &[0; 16]).is_empty());
+    assert!(between(&[0xff; 16], &[0; 16]).is_empty());
+}
+
+#[test]
+fn two_traces_with_one_fingerprint_are_told_apart() {
+    // For any first half there is a second half with this fingerprint.
+    let random = &mut Random(SEED);
+    let wanted = fingerprint(&[9; 16]);
+    let base = |first: u64| {
+        let mut id = [0u8; 16];
+        id[..8].copy_from_slice(&first.to_le_bytes());
+        id
+    };
+    let other = (0..)
+        .map(|_| base(random.next()))
+        .map(|mut id| {
+            let second = unmix(wanted) ^ unmix(fingerprint(&id));
+            id[8..].copy_from_slice(&second.to_le_bytes());
+            id
+        })
+        .next()
+        .unwrap();
+    assert_eq!(fingerprint(&other), wanted);
+    let mut rows: Vec<Row> = (0..3).map(|_| row(random, [9; 16])).collect();
+    rows.extend((0..2).map(|_| row(random, other)));
+    let groups = [batch(rows)];
+    let disk = Disk::new();
+    let segment = Arc::new(disk.write(1, &groups, &[]));
+    for (id, spans) in [([9; 16], 3), (other, 2)] {
+        let id = TraceId::from_bytes(&id).unwrap();
+        assert_eq!(segment.trace_rows(id).unwrap().len(), 2);
+        let found = segment.read_trace(id).unwrap();
+        assert_eq!(found.iter().map(SpanBatch::len).sum::<usize>(), spans);
+        let scanned = segment.clone().scan(&Predicate::new().trace(id)).unwrap();
+        assert_eq!(scanned.map(|batch| batch.unwrap().len()).sum::<usize>(), 5);
+    }
+}
+
+/// The inverse of the fingerprint's last step.
+fn unmix(mut x: u64) -> u64 {
+    x ^= x >> 33;
+    x = x.wrapping_mul(inverse(0xc4ce_b9fe_1a85_ec53));
+    x ^= x >> 33;
+    x = x.wrapping_mul(inverse(0xff51_afd7_ed55_8ccd));
+    x ^ (x >> 33)
+}
+
+/// The inverse of an odd number modulo 2^64, by Newton's method.
+fn inverse(odd: u64) -> u64 {
+    (0..6).fold(odd, |x, _| x.wrapping_mul(2u64.wrapping_sub(odd.wrapping_mul(x))))
+}
+
+#[test]
+fn fingerprints_of_awkward_ids_are_spread_evenly() {
+    let count_up: fn(u64) -> [u8; 16] = |n| u128::from(n).to_be_bytes();
+    let count_up_first: fn(u64) -> [u8; 16] = |n| (u128::from(n) << 64).to_be_bytes();
+    let swapped: fn(u64) -> [u8; 16] = |n| u128::from(n).to_le_bytes();
+    let timed: fn(u64) -> [u8; 16] =
+        |n| ((0x6745_0000 + u128::from(n / 100)) << 96 | u128::from(n)).to_be_bytes();
+    for id in [count_up, count_up_first, swapped, timed] {
+        let mut buckets = [0u32; 64];
+        let mut all: Vec<u64> = (1..=64_000).map(|n| fingerprint(&id(n))).collect();
+        all.iter().for_each(|f| buckets[(f >> 58) as usize] += 1);
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 64_000);
+        assert!(buckets.iter().all(|n| (800..1200).contains(n)), "{buckets:?}");
+    }
+}
+
+#[test]
+fn a_lookup_finds_what_a_plain_search_finds() {
+    let random = &mut Random(SEED + 3);
+    for len in [0, 1, 2, 3, 10, 1000, 20_000] {
+        let ids: Vec<[u8; 16]> = (0..len).map(|_| trace(random)).collect();
+        let mut builder = IndexBuilder::new();
+        for id in &ids {
+            builder.push(id);
+            builder.push(id);
+        }
+        let bytes = builder.encode();
+        assert_eq!(bytes.len(), 16 * len);
+        let index = TraceIndex::decode(bytes.into()).unwrap();
+        for (at, id) in ids.iter().enumerate() {
+            let first = 2 * at as u64;
+            let found = index.candidates(TraceId::from_bytes(id).unwrap());
+            assert_eq!(found, [first..first + 2]);
+        }
+        for _ in 0..100 {
+            assert!(index.candidates(TraceId::from_bytes(&trace(random)).unwrap()).is_empty());
+        }
+    }
+    assert!(TraceIndex::decode(vec![0; 17].into()).is_none());
+}
