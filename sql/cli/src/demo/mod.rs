@@ -175,7 +175,8 @@ fn ask_all(
     let mut answers = Vec::new();
     let mut trace_id = None;
     for (number, Question { title, sql }) in questions.into_iter().enumerate() {
-        voice.say(&format!("{}. {title}\n\n{}\n", number + 1, indented(&sql)))?;
+        let title_line = bold(&format!("{}. {title}", number + 1));
+        voice.say(&format!("{title_line}\n\n{}\n", indented(&sql)))?;
         let batches = runtime
             .block_on(async { session.query(&sql).await?.collect().await })
             .map_err(|error| format!("{title}: {error}"))?;
@@ -187,8 +188,8 @@ fn ask_all(
     Ok((answers, trace_id))
 }
 
-fn indented(sql: &str) -> String {
-    sql.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("    {}", line.trim_end())).collect::<Vec<_>>().join("\n")
 }
 
 /// `trace_id` of the first row.
@@ -208,10 +209,19 @@ fn next_steps(dir: &Path, trace_id: Option<TraceId>) -> String {
     format!(
         "The data stays in {dir}. Try next:\n\n  \
          {program} trace {dir} {trace}\n  \
-         {program} sql {dir} \"FROM spans |> WHERE is_error |> SELECT service_name, name, \
-         status_message |> LIMIT 10\"\n  \
+         {program} sql {dir} \"FROM operations |> ORDER BY p99_ms DESC |> LIMIT 10\"\n  \
          {program} info {dir}"
     )
+}
+
+/// Whether to use the terminal's colours: on a terminal, unless `NO_COLOR` is set.
+fn colours() -> bool {
+    let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stdout().is_terminal() && !is_plain
+}
+
+fn bold(text: &str) -> String {
+    if colours() { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
 }
 
 /// A line on standard output. Where nobody reads any more, nothing is said.
@@ -242,7 +252,7 @@ impl Voice {
     fn show(&self, batches: &[RecordBatch]) -> Result<(), String> {
         if !self.is_silent {
             let width = u16::try_from(Self::width()).unwrap_or(100);
-            print(&format!("{}\n", table::table(batches, width)?))?;
+            print(&format!("{}\n", indented(&table::table(batches, width - 4)?)))?;
         }
         Ok(())
     }
@@ -250,9 +260,7 @@ impl Voice {
     fn draw(&self, snapshot: &Snapshot, id: TraceId) -> Result<(), String> {
         let trace = snapshot.trace(id).map_err(|error| error.to_string())?;
         if let Some(trace) = trace {
-            let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            let colour = std::io::stdout().is_terminal() && !is_plain;
-            let drawing = Waterfall::new(&trace).width(Self::width()).colour(colour);
+            let drawing = Waterfall::new(&trace).width(Self::width()).colour(colours());
             self.say(&drawing.to_string())?;
         }
         Ok(())

@@ -34,7 +34,8 @@ SELECT service_name AS service,
        round(approx_percentile_cont(duration_ms, 0.95), 1) AS p95_ms,
        round(approx_percentile_cont(duration_ms, 0.99), 1) AS p99_ms
 FROM spans
-WHERE start_time >= {now} - interval '1 hour' AND kind IN ('SERVER', 'CONSUMER')
+WHERE start_time >= {now} - interval '1 hour'
+  AND kind IN ('SERVER', 'CONSUMER')
 GROUP BY service_name
 ORDER BY errors DESC, per_minute DESC"
     )
@@ -80,7 +81,7 @@ JOIN spans AS api ON api.trace_id = app.trace_id AND api.parent_span_id = app.sp
 WHERE app.service_name = 'mobile-app' AND api.service_name = 'api-server'
   AND regexp_like(api.attributes['lastNameReading'], '[A-Za-z]')
 GROUP BY 1, 2, 3, 4
-ORDER BY requests DESC";
+ORDER BY cause DESC, requests DESC";
 
 const ONE_CALL: &str = "\
 SELECT trace_id, start_time, status_message

@@ -173,7 +173,7 @@ impl<'a> Scene<'a> {
             start: self.now,
             end: self.now,
             error: None,
-            attributes: Vec::with_capacity(8),
+            attributes: self.everywhere(instance),
             events: Vec::new(),
             links: Vec::new(),
         });
@@ -185,6 +185,20 @@ impl<'a> Scene<'a> {
             span.end = end;
         }
         Place { trace_id: self.trace_id, span_id }
+    }
+
+    /// What the instrumentation of every service adds.
+    fn everywhere(&self, instance: usize) -> Attributes {
+        let mut attributes = Vec::with_capacity(16);
+        if !self.world.is_phone(instance) {
+            let thread = self.rng.i64(1..48);
+            attributes.push(("thread.id", thread.into()));
+            attributes.push(("thread.name", format!("worker-pool-{}-{thread}", thread % 4).into()));
+        }
+        // One request, one number, whoever works on it.
+        let (high, low) = ((self.trace_id >> 64) as u64, self.trace_id as u64);
+        attributes.push(("request.id", format!("req-{:016x}", high ^ low).into()));
+        attributes
     }
 
     /// A span of the instance whose span is open.

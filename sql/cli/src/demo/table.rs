@@ -3,7 +3,7 @@
 use arrow::array::RecordBatch;
 use arrow::json::ArrayWriter;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
 
 /// The rows as a table at most this wide.
 ///
@@ -11,7 +11,9 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 /// Words for the user: a value cannot be written as text.
 pub fn table(batches: &[RecordBatch], width: u16) -> Result<String, String> {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_preset(presets::NOTHING);
+    table.set_style(TableComponent::HeaderLines, '─');
+    table.set_style(TableComponent::MiddleHeaderIntersections, '─');
     table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     let Some(first) = batches.first() else { return Ok("(no rows)".to_owned()) };
     let schema = first.schema();

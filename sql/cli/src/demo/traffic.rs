@@ -65,6 +65,8 @@ impl Scene<'_> {
             s.set("url.full", format!("http://{}:8080{}", to.name(), request.path));
             s.set("server.address", to.name());
             s.set("server.port", 8080i64);
+            s.peer(8080);
+            s.set("http.request.body.size", s.rng.i64(0..2_400));
             caller(s);
             s.work(350 * US);
             outcome = s.serve(to, request, body);
@@ -94,7 +96,9 @@ impl Scene<'_> {
             s.set("url.path", request.path);
             s.set("url.scheme", "http");
             s.set("network.protocol.version", "1.1");
-            s.set("client.address", format!("10.2.{}.{}", s.rng.u8(0..8), s.rng.u8(2..250)));
+            s.set("server.address", to.name());
+            s.set("user_agent.original", "Go-http-client/1.1");
+            s.peer(8080);
             outcome = body(s);
             s.set("http.response.status_code", outcome.code);
             s.set("http.response.body.size", s.rng.i64(80..24_000));
@@ -124,7 +128,7 @@ impl Scene<'_> {
             let instance = s.pick(to);
             s.span(instance, Kind::Server, name, |s| {
                 s.rpc_attributes(service, method);
-                s.set("client.address", format!("10.2.{}.{}", s.rng.u8(0..8), s.rng.u8(2..250)));
+                s.set("user_agent.original", "grpc-go/1.76.0");
                 s.set("rpc.message.received.size", s.rng.i64(24..900));
                 outcome = body(s);
                 s.rpc_end(outcome);
@@ -140,6 +144,15 @@ impl Scene<'_> {
         self.set("rpc.service", service);
         self.set("rpc.method", method);
         self.set("network.transport", "tcp");
+        self.peer(9090);
+    }
+
+    /// The other end of the connection.
+    fn peer(&mut self, port: i64) {
+        let address = format!("10.2.{}.{}", self.rng.u8(0..8), self.rng.u8(2..250));
+        self.set("network.peer.address", address);
+        self.set("network.peer.port", port);
+        self.set("network.type", "ipv4");
     }
 
     fn rpc_end(&mut self, outcome: Outcome) {
@@ -164,6 +177,9 @@ impl Scene<'_> {
             s.set("db.collection.name", table);
             s.set("db.query.text", text);
             s.set("server.address", "postgres-primary");
+            s.set("db.query.summary", format!("{operation} {table}"));
+            s.set("db.client.connection.pool.name", "primary");
+            s.peer(5432);
             s.set("server.port", 5432i64);
             s.set("db.response.returned_rows", s.rng.i64(0..60));
             s.work_spread(median_ns, 0.6);
@@ -179,6 +195,7 @@ impl Scene<'_> {
             s.set("db.operation.name", "GET");
             s.set("db.query.text", format!("GET {key}"));
             s.set("server.address", "cache");
+            s.peer(6379);
             s.set("server.port", 6379i64);
             s.work(120 * US);
             let instance = s.pick(Service::Cache);

@@ -123,6 +123,11 @@ impl World {
         Phone { instance, os: PHONES[at].0, app_version: PHONES[at].2 }
     }
 
+    /// Whether it is a telephone.
+    pub fn is_phone(&self, instance: usize) -> bool {
+        self.instances.get(instance).is_some_and(|i| i.service == Service::MobileApp)
+    }
+
     /// `service.version` of an instance.
     pub fn version(&self, instance: usize) -> &'static str {
         self.instances.get(instance).map_or("", |instance| instance.version)
