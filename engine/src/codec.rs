@@ -46,3 +46,24 @@ pub fn crc32(pieces: &[&[u8]]) -> u32 {
     }
     hasher.finalize()
 }
+
+#[cfg(test)]
+pub mod documented {
+    //! The hex examples of docs/format.md.
+
+    const PAGE: &str = include_str!("../../docs/format.md");
+
+    /// Asserts that the page has these bytes, 16 to a line.
+    pub fn assert_documented(what: &str, bytes: &[u8]) {
+        let mut text = String::new();
+        for (at, line) in bytes.chunks(16).enumerate() {
+            let hex: Vec<String> = line.iter().map(|byte| format!("{byte:02x}")).collect();
+            let shown: String = line
+                .iter()
+                .map(|b| if b.is_ascii_graphic() { char::from(*b) } else { '.' })
+                .collect();
+            text += &format!("{:04x}  {:<47}  {shown}\n", at * 16, hex.join(" "));
+        }
+        assert!(PAGE.contains(&text), "docs/format.md, {what}: expected\n{text}");
+    }
+}

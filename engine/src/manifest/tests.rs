@@ -82,3 +82,9 @@ fn every_flipped_byte_of_the_newest_version_is_an_error_and_no_older_one_is_used
         file.write_all_at(&bytes, 0).unwrap();
     }
 }
+
+#[test]
+fn the_documented_bytes_of_a_manifest_are_the_ones_that_are_written() {
+    let bytes = super::encode(&Version::first([0x11; 16])).unwrap();
+    crate::codec::documented::assert_documented("MANIFEST_FIRST", &bytes);
+}

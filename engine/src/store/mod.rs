@@ -16,8 +16,9 @@
 //! | reader | `Reader`: another process's look |
 //! | stats | `Stats` |
 //!
-//! Locks are taken in this order: `turn` (one maintenance step at a time), `log`, `queue` or
-//! `state`; the last two are held for moments only, never during I/O.
+//! Locks: `turn` (one maintenance step at a time) and `log` (whoever holds it commits) are held
+//! during I/O and nobody waits for one while holding the other; whoever commits may wait for a flush.
+//! `queue` and `state` are taken last and held for moments, never during I/O.
 
 mod commit;
 mod maintain;
@@ -233,9 +234,8 @@ impl Store {
     /// `Closed`, `Poisoned`, `Io`; nothing is lost: the spans stay in the log and in memory.
     pub fn flush(&self) -> Result<()> {
         let inner = self.open_inner()?;
-        let turn = lock(&inner.turn);
         inner.seal(&mut lock(&inner.log))?;
-        inner.flush_sealed(&turn)
+        inner.flush_sealed(&lock(&inner.turn))
     }
 
     /// Returns once everything that was acknowledged before is on stable storage, whatever

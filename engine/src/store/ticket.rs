@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::Inner;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::otlp::walk::{Reason, Rejection};
 
 /// What became of a request.
@@ -151,10 +151,12 @@ impl Pending {
     /// # Errors
     /// As `Store::append_otlp`.
     pub fn wait(mut self) -> Result<Receipt> {
-        match &mut self.0 {
-            State::Answered(answer) => answer.take().unwrap_or(Err(crate::Error::Closed)),
+        let answer = match &mut self.0 {
+            State::Answered(answer) => answer.take().unwrap_or(Err(Error::Closed)),
             State::Queued { ticket, inner } => ticket.wait(inner),
-        }
+        };
+        self.0 = State::Answered(None);
+        answer
     }
 }
 
@@ -162,21 +164,23 @@ impl Future for Pending {
     type Output = Result<Receipt>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.0 {
-            State::Answered(answer) => {
-                Poll::Ready(answer.take().unwrap_or(Err(crate::Error::Closed)))
-            }
+        let answer = match &mut self.0 {
+            State::Answered(answer) => answer.take().unwrap_or(Err(Error::Closed)),
             State::Queued { ticket, inner } => {
                 let mut state = ticket.lock();
-                if let Some(answer) = state.answer.take() {
-                    return Poll::Ready(answer);
+                match state.answer.take() {
+                    Some(answer) => answer,
+                    None => {
+                        state.waker = Some(context.waker().clone());
+                        drop(state);
+                        inner.wake_committer();
+                        return Poll::Pending;
+                    }
                 }
-                state.waker = Some(context.waker().clone());
-                drop(state);
-                inner.wake_committer();
-                Poll::Pending
             }
-        }
+        };
+        self.0 = State::Answered(None);
+        Poll::Ready(answer)
     }
 }
 

@@ -2,6 +2,7 @@ use std::path::Path;
 
 use super::format::{FILE_HEADER_BYTES, RECORD_HEADER_BYTES};
 use super::{FileHeader, RecordKind, Step, WalReader, WalWriter};
+use crate::codec::documented::assert_documented;
 use crate::fs::{Fs, MemoryFs, names};
 
 const STORE: &str = "store";
@@ -120,4 +121,21 @@ fn a_damaged_file_header_is_an_error_that_names_the_file() {
         assert!(error.to_string().contains("0000000000000003.wal"), "byte {at}: {error}");
         file.write_all_at(&byte, at).unwrap();
     }
+}
+
+#[test]
+fn the_documented_bytes_of_a_log_file_are_the_ones_that_are_written() {
+    let header = FileHeader {
+        store_id: [0x11; 16],
+        number: 7,
+        salt: 0x0123_4567_89ab_cdef,
+        first_sequence: 42,
+    };
+    assert_documented("WAL_FILE_HEADER", &header.encode());
+    let fs = std::sync::Arc::new(MemoryFs::new());
+    fs.create_dir_all(&names::wal_dir(Path::new(STORE))).unwrap();
+    let writer = WalWriter::create(&*fs, Path::new(STORE), header).unwrap();
+    let mut group = writer.group(0);
+    writer.add(&mut group, RecordKind::Seal, &[&41_u64.to_le_bytes()]).unwrap();
+    assert_documented("WAL_SEAL_RECORD", &group.bytes);
 }
