@@ -167,9 +167,11 @@ impl Options {
     /// Span attribute keys that get a column of their own in segments from the first flush on, with
     /// the type of that column. Other keys are chosen by the data, up to 32 in all.
     pub fn promote(mut self, keys: impl IntoIterator<Item = (String, PromotedType)>) -> Self {
-        let promoted = keys
-            .into_iter()
-            .map(|(key, value_type)| Promoted { scope: Scope::Span, key, value_type });
+        let promoted = keys.into_iter().map(|(key, value_type)| Promoted {
+            scope: Scope::Span,
+            key,
+            value_type,
+        });
         self.promoted.extend(promoted);
         self
     }

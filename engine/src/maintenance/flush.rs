@@ -49,8 +49,7 @@ pub fn flush(
     let mut all = version.catalog.clone();
     all.merge(&catalog);
     let rows = version.accepted + view.facts().rows;
-    let promoted =
-        plan::promote(version, &options.promoted, &all, rows, options.promoted_max);
+    let promoted = plan::promote(version, &options.promoted, &all, rows, options.promoted_max);
     let number = version.next_segment;
     let path = names::segment(store, number);
     let mut writer = SegmentWriter::create(fs, &path, number, version.store_id.0, &promoted)?;

@@ -85,7 +85,10 @@ pub struct Version {
 pub struct StoreId(pub [u8; 16]);
 
 impl Serialize for StoreId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    fn serialize<S: serde::Serializer>(
+        &self,
+        serializer: S,
+    ) -> std::result::Result<S::Ok, S::Error> {
         serializer.serialize_str(&hex::encode(self.0))
     }
 }
@@ -174,11 +177,8 @@ fn numbers(fs: &dyn Fs, store: &Path) -> Result<Vec<u64>> {
     if !fs.exists(&dir)? {
         return Ok(Vec::new());
     }
-    let mut numbers: Vec<u64> = fs
-        .list(&dir)?
-        .iter()
-        .filter_map(|name| names::number(name, names::MANIFEST))
-        .collect();
+    let mut numbers: Vec<u64> =
+        fs.list(&dir)?.iter().filter_map(|name| names::number(name, names::MANIFEST)).collect();
     numbers.sort_unstable();
     Ok(numbers)
 }

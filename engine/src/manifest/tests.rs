@@ -10,11 +10,8 @@ const STORE: &str = "store";
 
 fn version(number: u64) -> Version {
     let mut version = Version { number, ..Version::first([9; 16]) };
-    let promoted = Promoted {
-        scope: Scope::Span,
-        key: "http.route".into(),
-        value_type: PromotedType::String,
-    };
+    let promoted =
+        Promoted { scope: Scope::Span, key: "http.route".into(), value_type: PromotedType::String };
     version.segments.push(SegmentEntry {
         number: 4,
         rows: 10,

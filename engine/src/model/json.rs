@@ -58,13 +58,8 @@ pub enum ValueType {
 
 impl ValueType {
     /// All types, by their number in the catalog.
-    pub const ALL: [ValueType; 5] = [
-        ValueType::String,
-        ValueType::Bool,
-        ValueType::Int,
-        ValueType::Double,
-        ValueType::Json,
-    ];
+    pub const ALL: [ValueType; 5] =
+        [ValueType::String, ValueType::Bool, ValueType::Int, ValueType::Double, ValueType::Json];
 
     /// The word for this type.
     pub fn word(self) -> &'static str {

@@ -238,18 +238,11 @@ static LINK: Table = Table(&[
 ]);
 static STATUS: Table = Table(&[(2, Kind::Bytes), (3, Kind::Varint)]);
 /// Resource.
-pub static RESOURCE: Table = Table(&[
-    (1, Kind::Message(&KEY_VALUE)),
-    (2, Kind::Varint),
-    (3, Kind::Message(&ENTITY_REF)),
-]);
+pub static RESOURCE: Table =
+    Table(&[(1, Kind::Message(&KEY_VALUE)), (2, Kind::Varint), (3, Kind::Message(&ENTITY_REF))]);
 /// InstrumentationScope.
-pub static SCOPE: Table = Table(&[
-    (1, Kind::Bytes),
-    (2, Kind::Bytes),
-    (3, Kind::Message(&KEY_VALUE)),
-    (4, Kind::Varint),
-]);
+pub static SCOPE: Table =
+    Table(&[(1, Kind::Bytes), (2, Kind::Bytes), (3, Kind::Message(&KEY_VALUE)), (4, Kind::Varint)]);
 /// Span.
 pub static SPAN: Table = Table(&[
     (1, Kind::Bytes),

@@ -203,9 +203,8 @@ impl Inner {
         }
         let bytes: usize = group.iter().map(|queued| queued.request.body.len()).sum();
         let since = group.iter().map(|queued| queued.since).min().unwrap_or_else(Instant::now);
-        let full = |unflushed: u64| {
-            unflushed > 0 && unflushed + bytes as u64 > self.options.wal_bytes_max
-        };
+        let full =
+            |unflushed: u64| unflushed > 0 && unflushed + bytes as u64 > self.options.wal_bytes_max;
         let mut state = lock(&self.state);
         if !full(state.unflushed_bytes()) {
             return Ok(());

@@ -31,8 +31,7 @@ impl Inner {
 
     fn flush_one(&self, _turn: &Turn<'_>, sealed: &Sealed) -> Result<()> {
         let version = lock(&self.state).version.clone();
-        let flushed =
-            flush::flush(&self.fs, &self.path, &version, &sealed.view, &self.options)?;
+        let flushed = flush::flush(&self.fs, &self.path, &version, &sealed.view, &self.options)?;
         let mut next = Version::clone(&version);
         let mut new = Vec::new();
         next.flushed_sequence = next.flushed_sequence.max(sealed.view.facts().last_sequence);

@@ -292,8 +292,7 @@ impl Store {
 
 /// A directory that holds other things is not turned into a store.
 fn refuse_other_content(fs: &dyn Fs, path: &Path, known: bool) -> Result<()> {
-    const OURS: [&str; 6] =
-        ["LOCK", "RESERVE", "manifest", "wal", "segments", "quarantine"];
+    const OURS: [&str; 6] = ["LOCK", "RESERVE", "manifest", "wal", "segments", "quarantine"];
     if known {
         return Ok(());
     }
@@ -321,9 +320,7 @@ impl Handle {
                 tracing::error!(target: "amida::store", "a background thread panicked");
             }
         }
-        let sealed = inner
-            .check_poison()
-            .and_then(|()| inner.end_file(&mut lock(&inner.log)));
+        let sealed = inner.check_poison().and_then(|()| inner.end_file(&mut lock(&inner.log)));
         drop(lock(&inner.lock).take());
         sealed
     }

@@ -100,8 +100,7 @@ pub fn load_or_create(fs: &dyn Fs, store: &Path, store_id: [u8; 16]) -> Result<V
 /// Removes unfinished files and such that the version has replaced; puts aside segments that it
 /// does not know.
 fn tidy(fs: &dyn Fs, store: &Path, version: &Version) -> Result<()> {
-    let dirs =
-        [names::manifest_dir(store), names::wal_dir(store), names::segment_dir(store)];
+    let dirs = [names::manifest_dir(store), names::wal_dir(store), names::segment_dir(store)];
     for dir in dirs {
         fs.create_dir_all(&dir)?;
         for name in fs.list(&dir)? {

@@ -149,12 +149,7 @@ impl RecordHeader {
 }
 
 fn header_crc(file: &FileHeader, offset: u64, covered: &[u8]) -> u32 {
-    crc32(&[
-        &file.salt.to_le_bytes(),
-        &file.number.to_le_bytes(),
-        &offset.to_le_bytes(),
-        covered,
-    ])
+    crc32(&[&file.salt.to_le_bytes(), &file.number.to_le_bytes(), &offset.to_le_bytes(), covered])
 }
 
 /// Bytes that a payload of this length takes with its padding.

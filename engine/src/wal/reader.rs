@@ -51,15 +51,14 @@ impl WalReader {
         let file = fs.open(path)?;
         let mut bytes = [0; FILE_HEADER_BYTES];
         let read = file.read_at(&mut bytes, 0)?;
-        let header = FileHeader::decode(bytes.get(..read).unwrap_or_default()).map_err(|bad| {
-            match bad {
+        let header =
+            FileHeader::decode(bytes.get(..read).unwrap_or_default()).map_err(|bad| match bad {
                 BadHeader::Damaged(what) => Error::corrupt(path, 0, what),
                 BadHeader::Version(version) => Error::Unsupported {
                     path: path.to_owned(),
                     what: format!("log format {version}; this is a version that reads 1"),
                 },
-            }
-        })?;
+            })?;
         if header.store_id != *store_id || header.number != number {
             return Err(Error::corrupt(path, 16, "the log belongs to another store or place"));
         }

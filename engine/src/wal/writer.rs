@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::format::{
-    ALIGNMENT, FILE_HEADER_BYTES, FileHeader, PAYLOAD_BYTES_MAX, RECORD_HEADER_BYTES,
-    RecordHeader, RecordKind,
+    ALIGNMENT, FILE_HEADER_BYTES, FileHeader, PAYLOAD_BYTES_MAX, RECORD_HEADER_BYTES, RecordHeader,
+    RecordKind,
 };
 use crate::codec::crc32;
 use crate::error::{Error, Result};
