@@ -1,1 +1,24 @@
-//! Stub
+//! The engine's integration tests, in one binary.
+//!
+//! | file | asks |
+//! |---|---|
+//! | differential | does the engine take and give what prost and the rules say? |
+//! | bad_spans | what becomes of each bad input of the list in docs/durability.md? |
+//! | lifecycle | opening, closing, locks, readers beside the writer |
+//! | crashes | is what was acknowledged there after a crash at any call? |
+//! | faults | full disks, failed writes and syncs |
+//! | damage | torn and rotten bytes on the disk |
+//! | real | are real traces stored as an independent reader read them? |
+//! | fuzzed | the bodies of the fuzz targets, on seeds |
+#![allow(clippy::unwrap_used)] // in tests, a panic with its place is the answer
+
+mod bad_spans;
+mod common;
+mod crashes;
+mod damage;
+mod differential;
+mod faults;
+mod fuzzed;
+mod lifecycle;
+mod real;
+mod rows;

@@ -8,6 +8,7 @@
 //! | mutate | damaged and re-encoded requests |
 //! | oracle | which spans of a request a store must hold, and as which rows |
 //! | compare | expected rows against those of a store |
+//! | otlp_json | a reader of OTLP/JSON to hold the engine's against |
 //! | real | real traces and what is known of them |
 //! | tidy | the rules of the house as functions over source text |
 
@@ -15,6 +16,7 @@ pub mod compare;
 pub mod corpus;
 pub mod mutate;
 pub mod oracle;
+pub mod otlp_json;
 pub mod real;
 pub mod tidy;
 pub mod wild;

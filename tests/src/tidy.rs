@@ -31,8 +31,8 @@ pub const BANNED: &[(&str, &str)] = &[
     ("thread::sleep", "a test that sleeps is slow or wrong"),
 ];
 
-/// Characters beyond ASCII that user interfaces draw with: boxes, blocks, Braille spinners, and
-/// a few signs.
+/// Characters beyond ASCII that user interfaces draw with: boxes, blocks, Braille spinners, katakana
+/// (names in the demo), and a few signs.
 const DRAWN: &str = "…·→×µ•✓✗▸▾‥";
 
 /// Where a room of engine/src stands in `FLOORS`; `None` for names that are no room.
@@ -270,7 +270,7 @@ pub fn wide_lines(source: &str) -> Vec<(usize, usize)> {
 
 /// Characters that source must not have, with their lines.
 pub fn strange_characters(source: &str) -> Vec<(usize, char)> {
-    let drawn = |c: char| matches!(c, '\u{2500}'..='\u{259f}' | '\u{2800}'..='\u{28ff}');
+    let drawn = |c: char| matches!(c, '\u{2500}'..='\u{259f}' | '\u{2800}'..='\u{28ff}' | '\u{30a0}'..='\u{30ff}');
     let strange = |c: &char| !c.is_ascii() && !drawn(*c) && !DRAWN.contains(*c);
     let lines = source.lines().enumerate();
     lines.filter_map(|(at, line)| line.chars().find(strange).map(|c| (at + 1, c))).collect()

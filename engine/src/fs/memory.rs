@@ -1,9 +1,9 @@
 //! `MemoryFs`: a disk in memory that knows what was synced. It can show what power loss at this
 //! moment may leave (`crash`), fail any call (`fail_after`) and be full (`limit_bytes`).
 //!
-//! What it promises is what POSIX does and no more: bytes of a file are safe after `sync_data`, names
-//! after `sync_dir` of their directory; a synced file whose name was not synced may be gone, and a
-//! synced name may lead to a file without its bytes. A rename never loses the file.
+//! What it promises is what POSIX does and no more: bytes of a file are safe after `sync_data`,
+//! names after `sync_dir` of their directory; a synced file whose name was not synced may be gone,
+//! and a synced name may lead to a file without its bytes. A rename never loses the file.
 //!
 //! | file | holds |
 //! |---|---|
@@ -85,8 +85,8 @@ impl MemoryFs {
         Self { disk: Arc::new(Mutex::new(disk)) }
     }
 
-    /// The disk as it may be after power loss now. Nobody holds a lock there, no fault is armed; the
-    /// limit is the same.
+    /// The disk as it may be after power loss now. Nobody holds a lock there, no fault is armed;
+    /// the limit is the same.
     pub fn crash(&self, model: CrashModel) -> Self {
         let disk = crash::after(&locked(&self.disk), model);
         Self { disk: Arc::new(Mutex::new(disk)) }

@@ -1,0 +1,103 @@
+//! What the tests of the engine share.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::Duration;
+
+use amida::{Durability, ManualClock, MemoryFs, Options, Predicate, Snapshot, Store};
+use amida_tests::corpus::{self, START_NS};
+use bytes::Bytes;
+
+/// The store's directory on a disk in memory.
+pub const DIR: &str = "/store";
+
+/// The time at which the tests' stores stand still: a minute after the first span.
+pub const NOW_NS: i64 = START_NS + 60_000_000_000;
+
+/// Options for a store on this disk, with a clock that stands still and no free space asked for.
+pub fn options(fs: &MemoryFs) -> Options {
+    Store::options()
+        .fs(Arc::new(fs.clone()))
+        .clock(Arc::new(ManualClock::at(NOW_NS)))
+        .disk_floor_bytes(0)
+        .retention(amida::Retention::forever())
+}
+
+/// The store on this disk.
+pub fn open(fs: &MemoryFs) -> Store {
+    options(fs).open(DIR).unwrap()
+}
+
+/// A store on a disk of its own, without syncs.
+pub fn scratch() -> Store {
+    options(&MemoryFs::new()).durability(Durability::Os).open(DIR).unwrap()
+}
+
+/// A request with one span: its number is its id and its name.
+pub fn one_span(number: u64) -> Bytes {
+    spans(number..number + 1)
+}
+
+/// A request with a span for each number, in one trace.
+pub fn spans(numbers: std::ops::Range<u64>) -> Bytes {
+    let span = |n: u64| corpus::plain_span(1, n, &n.to_string());
+    corpus::body("numbers", numbers.map(span).collect())
+}
+
+/// How often each span number is there; the name of every span must be its number.
+pub fn numbers(snapshot: &Snapshot) -> BTreeMap<u64, u64> {
+    let mut found = BTreeMap::new();
+    for batch in snapshot.scan(&Predicate::new()).unwrap() {
+        for span in batch.unwrap().spans() {
+            let number = u64::from_be_bytes(*span.span_id().as_bytes());
+            assert_eq!(span.name(), number.to_string());
+            *found.entry(number).or_default() += 1;
+        }
+    }
+    found
+}
+
+/// Each of these numbers once.
+pub fn once(numbers: impl IntoIterator<Item = u64>) -> BTreeMap<u64, u64> {
+    numbers.into_iter().map(|n| (n, 1)).collect()
+}
+
+/// Runs a future on this thread, as an async runtime would.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+/// Runs a test on a thread of its own and fails when it has not ended after a minute: a test for
+/// hangs must not hang.
+#[allow(clippy::disallowed_methods)] // tests may start threads
+pub fn within_a_minute<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, end) = channel();
+    let thread = std::thread::spawn(move || {
+        let result = test();
+        // The receiver is gone only when the minute is over.
+        let _ = done.send(());
+        result
+    });
+    match end.recv_timeout(Duration::from_secs(60)) {
+        Err(std::sync::mpsc::RecvTimeoutError::Timeout) => panic!("it hangs"),
+        _ => thread.join().unwrap(),
+    }
+}

@@ -1,0 +1,257 @@
+//! Torn and rotten bytes: a torn end of the log is cut off silently, everything else is reported, and
+//! no wrong row is ever read.
+
+use std::path::{Path, PathBuf};
+
+use amida::{CrashModel, Error, Fs, MemoryFs, Predicate};
+use amida_tests::compare::same_rows;
+use amida_tests::corpus::Corpus;
+use amida_tests::oracle::Row;
+
+use crate::common::{DIR, numbers, once, one_span, open, options, spans};
+use crate::rows;
+
+fn only_file(fs: &MemoryFs, folder: &str) -> PathBuf {
+    let folder = Path::new(DIR).join(folder);
+    let names = fs.list(&folder).unwrap();
+    folder.join(names.last().unwrap())
+}
+
+fn bytes(fs: &MemoryFs, path: &Path) -> Vec<u8> {
+    fs.map(path).unwrap().to_vec()
+}
+
+/// A copy of the disk on which this file has other bytes.
+fn with(fs: &MemoryFs, path: &Path, bytes: &[u8]) -> MemoryFs {
+    let copy = fs.crash(CrashModel::KeepAll);
+    let file = copy.open_write(path).unwrap();
+    file.set_len(0).unwrap();
+    file.write_all_at(bytes, 0).unwrap();
+    file.sync_data().unwrap();
+    copy
+}
+
+/// The disk of a process that was killed after three requests, its log file, and where each of the
+/// three records ends.
+fn killed_after_three() -> (MemoryFs, PathBuf, [usize; 3]) {
+    let fs = MemoryFs::new();
+    let store = open(&fs);
+    let path = only_file(&fs, "wal");
+    let ends = [1, 2, 3].map(|number| {
+        let _ = store.append_otlp(one_span(number)).unwrap();
+        let bytes = bytes(&fs, &path);
+        bytes.iter().rposition(|b| *b != 0).unwrap() + 1
+    });
+    (fs.crash(CrashModel::KeepAll), path, ends)
+}
+
+#[test]
+fn a_log_torn_at_every_byte_of_its_last_record_ends_there_silently() {
+    let (fs, path, [_, two, three]) = killed_after_three();
+    let log = bytes(&fs, &path);
+    for cut in two..three {
+        let mut zeros = log.clone();
+        zeros[cut..].fill(0);
+        let mut garbage = log.clone();
+        garbage.truncate(cut);
+        garbage.extend([0x5a; 33]);
+        for torn in [log[..cut].to_vec(), zeros, garbage] {
+            let fs = with(&fs, &path, &torn);
+            let store = open(&fs);
+            assert_eq!(numbers(&store.snapshot()), once([1, 2]), "cut at {cut}");
+            assert!(store.stats().damage.is_empty(), "{:?}", store.stats().damage);
+            let _ = store.append_otlp(one_span(4)).unwrap();
+            store.close().unwrap();
+            assert_eq!(numbers(&open(&fs).snapshot()), once([1, 2, 4]), "cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn a_rotten_byte_in_the_middle_of_the_log_is_reported_and_later_records_are_kept() {
+    let (fs, path, [one, two, three]) = killed_after_three();
+    let log = bytes(&fs, &path);
+    let mut reported = 0;
+    for at in one..two {
+        let mut rotten = log.clone();
+        rotten[at] ^= 0x10;
+        let fs = with(&fs, &path, &rotten);
+        let store = open(&fs);
+        let found = numbers(&store.snapshot());
+        if store.stats().damage.is_empty() {
+            // Padding between records belongs to none.
+            assert_eq!(found, once([1, 2, 3]), "byte {at}");
+            continue;
+        }
+        reported += 1;
+        assert_eq!(found, once([1, 3]), "byte {at}: {:?}", store.stats().damage);
+        assert!(store.stats().damage[0].contains(path.to_str().unwrap()));
+        // It stays so, and what is damaged is kept aside.
+        store.flush().unwrap();
+        let _ = store.append_otlp(one_span(4)).unwrap();
+        store.close().unwrap();
+        assert_eq!(numbers(&open(&fs).snapshot()), once([1, 3, 4]), "byte {at}");
+        let quarantine = fs.list(&Path::new(DIR).join("quarantine")).unwrap();
+        assert_eq!(quarantine.len(), 1, "byte {at}");
+    }
+    assert!(reported > (two - one) - 16, "{reported} of {}", three - two);
+}
+
+#[test]
+fn a_rotten_header_of_a_log_file_is_reported() {
+    let (fs, path, _) = killed_after_three();
+    let log = bytes(&fs, &path);
+    for at in 0..64 {
+        let mut rotten = log.clone();
+        rotten[at] ^= 0x01;
+        let fs = with(&fs, &path, &rotten);
+        match options(&fs).open(DIR) {
+            Ok(store) if store.stats().damage.is_empty() => {
+                assert_eq!(numbers(&store.snapshot()), once([1, 2, 3]), "byte {at}");
+            }
+            Ok(store) => {
+                assert_eq!(numbers(&store.snapshot()), once([]), "byte {at}");
+                assert_eq!(fs.list(&Path::new(DIR).join("quarantine")).unwrap().len(), 1);
+            }
+            Err(Error::Corrupt { .. } | Error::Unsupported { .. }) => {}
+            Err(other) => panic!("byte {at}: {other}"),
+        }
+    }
+}
+
+#[test]
+fn a_missing_log_file_in_the_middle_is_reported() {
+    let fs = MemoryFs::new();
+    let store = open(&fs);
+    let mut disks = Vec::new();
+    for number in 1..4 {
+        let _ = store.append_otlp(one_span(number)).unwrap();
+        disks.push((only_file(&fs, "wal"), fs.crash(CrashModel::KeepAll)));
+        store.flush().unwrap();
+    }
+    // The segments and manifests of the beginning with log files of the end.
+    let (first, early) = &disks[0];
+    let (third, late) = &disks[2];
+    early.create(third).unwrap();
+    let early = with(early, third, &bytes(late, third));
+    assert_ne!(first, third);
+    let store = open(&early);
+    assert_eq!(numbers(&store.snapshot()), once([1, 3]));
+    assert_eq!(store.stats().damage.len(), 1, "{:?}", store.stats().damage);
+}
+
+/// A log file gets its name when its header is synced, so no crash of ours leaves such a file.
+#[test]
+fn an_empty_or_zeroed_log_file_is_put_aside_and_hides_nothing() {
+    let (fs, path, _) = killed_after_three();
+    for content in [vec![], vec![0; 10], vec![0; 100_000]] {
+        let copy = fs.crash(CrashModel::KeepAll);
+        let next = path.with_file_name(format!("{:016}.wal", 2));
+        assert_ne!(next, path);
+        copy.create(&next).unwrap();
+        let copy = with(&copy, &next, &content);
+        let store = open(&copy);
+        assert_eq!(numbers(&store.snapshot()), once([1, 2, 3]), "{} bytes", content.len());
+        let damage = store.stats().damage;
+        let named = damage.iter().all(|what| what.contains(next.to_str().unwrap()));
+        assert!(named && damage.len() == 1, "{} bytes: {damage:?}", content.len());
+        let quarantine = copy.list(&Path::new(DIR).join("quarantine")).unwrap();
+        assert_eq!(quarantine, ["0000000000000002.wal.0"]);
+        let _ = store.append_otlp(one_span(4)).unwrap();
+        store.close().unwrap();
+        assert_eq!(numbers(&open(&copy).snapshot()), once(1..5));
+    }
+}
+
+/// A closed store with one segment.
+fn with_segment() -> (MemoryFs, PathBuf, Vec<Row>) {
+    let fs = MemoryFs::new();
+    let store = open(&fs);
+    let _ = store.append_otlp(Corpus::new(1).body(60)).unwrap();
+    store.flush().unwrap();
+    let rows = rows::of_snapshot(&store.snapshot());
+    store.close().unwrap();
+    let path = only_file(&fs, "segments");
+    (fs, path, rows)
+}
+
+/// The rows, or that something is damaged.
+fn read(fs: &MemoryFs) -> Result<Vec<Row>, String> {
+    let reader = options(fs).open_reader(DIR).map_err(|e| e.to_string())?;
+    if let Some(damage) = reader.stats().damage.first() {
+        return Err(damage.clone());
+    }
+    let snapshot = reader.snapshot();
+    let mut rows = Vec::new();
+    for batch in snapshot.scan(&Predicate::new()).map_err(|e| e.to_string())? {
+        let batch = batch.map_err(|e| e.to_string())?;
+        let id = batch.span(0).map(|span| span.trace_id());
+        if let Some(id) = id {
+            snapshot.trace(id).map_err(|e| e.to_string())?;
+        }
+        rows.extend(rows::of_batch(&batch));
+    }
+    Ok(rows)
+}
+
+#[test]
+fn a_rotten_byte_in_a_segment_is_reported_or_changes_no_row() {
+    let (fs, path, expected) = with_segment();
+    let segment = bytes(&fs, &path);
+    let mut reported = 0;
+    // Every byte of the beginning and the end, every third between.
+    let edges = |at: &usize| *at < 300 || *at + 3_000 > segment.len() || at % 3 == 0;
+    let places: Vec<usize> = (0..segment.len()).filter(edges).collect();
+    for at in &places {
+        let mut rotten = segment.clone();
+        rotten[*at] ^= 1 << (at % 8);
+        match read(&with(&fs, &path, &rotten)) {
+            Ok(rows) => same_rows(&expected, &rows).unwrap_or_else(|e| panic!("byte {at}: {e}")),
+            Err(what) => {
+                reported += 1;
+                assert!(what.contains("parquet"), "byte {at}: {what}");
+            }
+        }
+    }
+    assert!(reported * 10 > places.len() * 9, "{reported} of {}", places.len());
+}
+
+#[test]
+fn a_segment_cut_at_any_length_is_reported_and_the_rest_of_the_store_is_read() {
+    let (fs, path, expected) = with_segment();
+    let segment = bytes(&fs, &path);
+    for len in (0..segment.len()).step_by(97) {
+        let fs = with(&fs, &path, &segment[..len]);
+        read(&fs).unwrap_err();
+        let store = open(&fs);
+        assert_eq!(store.stats().damage.len(), 1, "{len} bytes: {:?}", store.stats().damage);
+        assert_eq!(store.append_otlp(spans(1..4)).unwrap().accepted(), 3);
+        assert_eq!(store.snapshot().span_count(), 3);
+    }
+    let without = fs.crash(CrashModel::KeepAll);
+    without.remove(&path).unwrap();
+    assert_eq!(open(&without).stats().damage.len(), 1);
+    same_rows(&expected, &read(&fs).unwrap()).unwrap();
+}
+
+#[test]
+fn a_rotten_byte_in_the_newest_manifest_is_an_error_and_nothing_is_touched() {
+    let (fs, _, expected) = with_segment();
+    let path = only_file(&fs, "manifest");
+    let manifest = bytes(&fs, &path);
+    for at in 0..manifest.len() {
+        let mut rotten = manifest.clone();
+        rotten[at] ^= 1 << (at % 8);
+        let fs = with(&fs, &path, &rotten);
+        let segments = fs.list(Path::new("/store/segments")).unwrap();
+        match options(&fs).open(DIR) {
+            Err(Error::Corrupt { path: named, .. } | Error::Unsupported { path: named, .. }) => {
+                assert_eq!(named, path, "byte {at}");
+            }
+            other => panic!("byte {at}: {other:?}"),
+        }
+        assert_eq!(fs.list(Path::new("/store/segments")).unwrap(), segments);
+        // With the right byte back, everything is there.
+        same_rows(&expected, &read(&with(&fs, &path, &manifest)).unwrap()).unwrap();
+    }
+}
