@@ -72,6 +72,7 @@ pub use otlp::build::{
     AttributeValue, EventBuilder, InstrumentationScope, LinkBuilder, RequestBuilder, Resource,
     SpanBuilder, SpanKind,
 };
+pub use otlp::json::{JsonRequests, json_to_requests};
 pub use segment::Segment;
 pub use snapshot::{Scan, Snapshot, Trace, Waterfall};
 pub use store::{Pending, Reader, Receipt, Stats, Store};

@@ -91,8 +91,10 @@ impl RequestBuilder {
 
     /// About how many bytes `finish` would give. The store takes at most 16 MiB in one request.
     pub fn encoded_len(&self) -> usize {
-        // Four lengths and tags of groups that are still open.
-        let open = self.resource.fields.len() + self.scope.fields.len() + 4 * 6;
+        // Six lengths and tags of groups that are still open.
+        let fields = self.resource.fields.len() + self.scope.fields.len();
+        let urls = self.resource.schema_url.len() + self.scope.schema_url.len();
+        let open = fields + urls + 6 * 6;
         self.request.len() + self.scope_spans.len() + self.spans.len() + open
     }
 
@@ -127,10 +129,12 @@ impl RequestBuilder {
         if self.spans.is_empty() {
             return;
         }
-        let (scope, spans) = (&self.scope.fields, &self.spans);
+        let InstrumentationScope { fields: scope, schema_url } = &self.scope;
+        let spans = &self.spans;
         self.scope_spans.message(2, |out| {
             out.bytes_nonempty(1, scope.as_slice());
             out.append(spans);
+            out.bytes_nonempty(3, schema_url.as_bytes());
         });
         self.spans.clear();
     }
@@ -140,10 +144,12 @@ impl RequestBuilder {
         if self.scope_spans.is_empty() {
             return;
         }
-        let (resource, scope_spans) = (&self.resource.fields, &self.scope_spans);
+        let Resource { fields: resource, schema_url } = &self.resource;
+        let scope_spans = &self.scope_spans;
         self.request.message(1, |out| {
             out.bytes_nonempty(1, resource.as_slice());
             out.append(scope_spans);
+            out.bytes_nonempty(3, schema_url.as_bytes());
         });
         self.scope_spans.clear();
     }
@@ -153,6 +159,7 @@ impl RequestBuilder {
 #[derive(Debug, Clone, Default)]
 pub struct Resource {
     pub(super) fields: Writer,
+    pub(super) schema_url: String,
 }
 
 impl Resource {
@@ -166,12 +173,19 @@ impl Resource {
         any::key_value(&mut self.fields, 1, key, |out| value.into().write(out));
         self
     }
+
+    /// Which version of the semantic conventions the attributes follow.
+    pub fn schema_url(mut self, url: &str) -> Self {
+        self.schema_url = url.to_owned();
+        self
+    }
 }
 
 /// The instrumentation that made the spans.
 #[derive(Debug, Clone, Default)]
 pub struct InstrumentationScope {
     pub(super) fields: Writer,
+    pub(super) schema_url: String,
 }
 
 impl InstrumentationScope {
@@ -191,6 +205,12 @@ impl InstrumentationScope {
     /// Adds an attribute.
     pub fn attribute(mut self, key: &str, value: impl Into<AttributeValue>) -> Self {
         any::key_value(&mut self.fields, 3, key, |out| value.into().write(out));
+        self
+    }
+
+    /// Which version of the semantic conventions the attributes follow.
+    pub fn schema_url(mut self, url: &str) -> Self {
+        self.schema_url = url.to_owned();
         self
     }
 }
