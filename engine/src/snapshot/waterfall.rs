@@ -216,8 +216,8 @@ impl Page {
         let colour = if span.is_error() { RED } else { palette(span.service_name()) };
         self.label(f, line, colour)?;
         if self.mark > 0 {
-            let mark = if span.is_error() { "ERR " } else { "    " };
-            f.write_str(&paint(self.colour, RED, mark))?;
+            let mark = if span.is_error() { "ERR" } else { "" };
+            write!(f, "{}{}", paint(self.colour, RED, mark), pad(MARK - mark.len()))?;
         }
         write!(f, "{:>DURATION$}  ", duration(span.duration_ns()))?;
         let bar = self.axis.bar(span.start_time_ns(), span.end_time_ns());

@@ -24,6 +24,7 @@ use amida_sql::Session;
 use arrow::array::{Array, RecordBatch};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::{DateTime, SecondsFormat};
+use indicatif::HumanCount;
 
 mod calls;
 mod checkout;
@@ -42,7 +43,7 @@ mod world;
 
 use self::director::Director;
 use self::questions::{Question, questions};
-use self::send::{Sent, send};
+use self::send::{Sent, count, send};
 
 /// Options of `amida demo`.
 #[derive(Debug, clap::Args)]
@@ -82,6 +83,9 @@ struct Answer {
     title: &'static str,
     sql: String,
     rows: serde_json::Value,
+    /// The first row's.
+    #[serde(skip)]
+    trace_id: Option<TraceId>,
 }
 
 /// All of it, as a program reads it.
@@ -110,9 +114,9 @@ pub fn run(args: &DemoArgs) -> Result<(), String> {
     place::mark(&args.dir)?;
     let voice = Voice { is_silent: args.json };
     voice.say(&format!(
-        "A calling app and a web shop, {} spans of the 50 minutes before {}, into {}",
-        args.spans,
-        rfc3339(end),
+        "A calling app and a web shop: {} spans of the 50 minutes before {}, into {}",
+        HumanCount(args.spans),
+        rfc3339(end / 1_000_000_000 * 1_000_000_000),
         args.dir.display()
     ))?;
     let sent = send(&store, Director::new(args.seed, end, args.spans), args.spans)?;
@@ -121,7 +125,8 @@ pub fn run(args: &DemoArgs) -> Result<(), String> {
     voice.say(&summary(&sent, stored))?;
 
     let now = args.end.map_or("now()".to_owned(), |end| format!("TIMESTAMP '{}'", rfc3339(end)));
-    let (answers, trace_id) = ask_all(&store, &voice, questions(&now))?;
+    let answers = ask_all(&store, &voice, questions(&now))?;
+    let trace_id = answers.last().and_then(|answer| answer.trace_id);
     if let Some(id) = trace_id {
         voice.draw(&store.snapshot(), id)?;
     }
@@ -140,7 +145,9 @@ pub fn run(args: &DemoArgs) -> Result<(), String> {
         let text = serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?;
         print(&text)?;
     }
-    voice.say(&next_steps(&args.dir, trace_id))?;
+    // Where every call rang, some other trace.
+    let shown = answers.iter().rev().find_map(|answer| answer.trace_id);
+    voice.say(&next_steps(&args.dir, shown))?;
     store.close().map_err(|error| error.to_string())
 }
 
@@ -150,30 +157,25 @@ fn rfc3339(ns: i64) -> String {
 
 fn summary(sent: &Sent, stored: f64) -> String {
     format!(
-        "{} spans in {} traces and {} requests, each on disk before it was acknowledged: {:.1} s, \
-         {:.0} spans/s\n{:.0} bytes a span as OTLP, {stored:.0} as Parquet\n",
-        sent.spans,
-        sent.traces,
-        sent.requests,
+        "{} spans in {} traces and {} requests, each on disk before it was acknowledged:\n\
+         {:.1} s, {} spans/s; {:.0} bytes a span as OTLP, {stored:.0} as Parquet\n",
+        HumanCount(sent.spans),
+        HumanCount(sent.traces),
+        HumanCount(sent.requests),
         sent.seconds,
-        sent.rate(),
+        count(sent.rate()),
         sent.bytes as f64 / sent.spans.max(1) as f64,
     )
 }
 
-/// Asks the questions one after the other; the last gives the trace to draw.
-fn ask_all(
-    store: &Store,
-    voice: &Voice,
-    questions: Vec<Question>,
-) -> Result<(Vec<Answer>, Option<TraceId>), String> {
+/// Asks the questions one after the other; the last is for the trace to draw.
+fn ask_all(store: &Store, voice: &Voice, questions: Vec<Question>) -> Result<Vec<Answer>, String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
     let session = Session::new(store);
     let mut answers = Vec::new();
-    let mut trace_id = None;
     for (number, Question { title, sql }) in questions.into_iter().enumerate() {
         let title_line = bold(&format!("{}. {title}", number + 1));
         voice.say(&format!("{title_line}\n\n{}\n", indented(&sql)))?;
@@ -182,10 +184,10 @@ fn ask_all(
             .map_err(|error| format!("{title}: {error}"))?;
         let batches = batches.into_batches();
         voice.show(&batches)?;
-        trace_id = first_trace(&batches);
-        answers.push(Answer { title, sql, rows: table::json(&batches)? });
+        let rows = table::json(&batches)?;
+        answers.push(Answer { title, sql, rows, trace_id: first_trace(&batches) });
     }
-    Ok((answers, trace_id))
+    Ok(answers)
 }
 
 fn indented(text: &str) -> String {

@@ -37,15 +37,17 @@ FROM spans
 WHERE start_time >= {now} - interval '1 hour'
   AND kind IN ('SERVER', 'CONSUMER')
 GROUP BY service_name
-ORDER BY errors DESC, per_minute DESC"
+ORDER BY errors DESC, per_minute DESC, service"
     )
 }
 
 const EDGES: &str = "\
 SELECT caller, callee, calls, errors,
-       round(p50_ms, 1) AS p50_ms, round(p95_ms, 1) AS p95_ms, round(p99_ms, 1) AS p99_ms
+       round(p50_ms, 1) AS p50_ms,
+       round(p95_ms, 1) AS p95_ms,
+       round(p99_ms, 1) AS p99_ms
 FROM service_edges
-ORDER BY calls DESC
+ORDER BY calls DESC, caller, callee
 LIMIT 12";
 
 const SLOWEST: &str = "\
@@ -66,7 +68,7 @@ JOIN events AS e ON e.trace_id = call.trace_id AND e.name = 'push.timeout'
 WHERE call.name = 'call.press'
   AND call.trace_id NOT IN (SELECT trace_id FROM spans WHERE name = 'call.ring')
 GROUP BY 1, 2
-ORDER BY calls DESC, from_time
+ORDER BY calls DESC, from_time, provider
 LIMIT 6";
 
 const LATIN: &str = "\
@@ -81,7 +83,7 @@ JOIN spans AS api ON api.trace_id = app.trace_id AND api.parent_span_id = app.sp
 WHERE app.service_name = 'mobile-app' AND api.service_name = 'api-server'
   AND regexp_like(api.attributes['lastNameReading'], '[A-Za-z]')
 GROUP BY 1, 2, 3, 4
-ORDER BY cause DESC, requests DESC";
+ORDER BY cause DESC, requests DESC, app_version, os, api_version";
 
 const ONE_CALL: &str = "\
 SELECT trace_id, start_time, status_message

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use amida::{Receipt, Store};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::director::Director;
 use super::request::request;
@@ -109,10 +109,14 @@ impl Progress {
         let target =
             if is_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(spans), target);
-        let template = "  {bar:36} {human_pos} of {human_len} spans  {per_sec}  {elapsed}";
+        let template = "  {bar:36} {human_pos} of {human_len} spans  {rate} spans/s  {elapsed}";
         // The template is a constant; should it not suit, the default bar does.
         if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.progress_chars("##-"));
+            let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+                // Writing to the bar's text cannot fail.
+                let _ = write!(out, "{}", count(state.per_sec()));
+            };
+            bar.set_style(style.with_key("rate", rate).progress_chars("##-"));
         }
         Self { bar, spans, is_terminal, quarters: std::cell::Cell::new(0) }
     }
@@ -121,11 +125,21 @@ impl Progress {
         self.bar.set_position(spans.min(self.spans));
         let quarter = spans.min(self.spans) * 4 / self.spans.max(1);
         if !self.is_terminal && quarter > self.quarters.replace(quarter) {
-            eprintln!("  {spans} of {} spans, {:.0} spans/s", self.spans, self.bar.per_sec());
+            let rate = count(self.bar.per_sec());
+            eprintln!(
+                "  {} of {} spans  {rate} spans/s",
+                HumanCount(spans),
+                HumanCount(self.spans)
+            );
         }
     }
 
     fn end(&self) {
-        self.bar.finish();
+        self.bar.finish_and_clear();
     }
+}
+
+/// A whole number with its thousands apart.
+pub fn count(number: f64) -> HumanCount {
+    HumanCount(number.round() as u64)
 }
