@@ -314,3 +314,7 @@ impl Blob {
         Error::corrupt(&self.path, offset, what)
     }
 }
+
+#[cfg(test)]
+#[path = "blob_tests.rs"]
+mod tests;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -43,6 +43,8 @@ impl Rows {
         selection: Option<RowSelection>,
         columns: &[usize],
     ) -> Result<Self> {
+        // Arrays are made for a whole batch: a small one, for few rows.
+        let rows = selection.as_ref().map_or(BATCH_ROWS, RowSelection::row_count);
         let mask = ProjectionMask::roots(footer.arrow.parquet_schema(), columns.iter().copied());
         let reader = source.fenced(|| {
             let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
@@ -51,7 +53,7 @@ impl Rows {
             )
             .with_row_groups(groups)
             .with_projection(mask)
-            .with_batch_size(BATCH_ROWS);
+            .with_batch_size(rows.clamp(1, BATCH_ROWS));
             match selection {
                 Some(selection) => builder.with_row_selection(selection),
                 None => builder,
@@ -180,14 +182,28 @@ pub fn only_trace(batches: Vec<SpanBatch>, id: TraceId) -> Result<Vec<SpanBatch>
         let ids = batch.ids(col::TRACE_ID);
         let same: BooleanArray = ids.iter().map(|i| Some(i == Some(id.as_bytes()))).collect();
         if same.true_count() == batch.len() {
-            kept.push(batch);
+            kept.push(compact(batch)?);
         } else if same.true_count() > 0 {
             let rows = filter_record_batch(batch.record_batch(), &same)
                 .map_err(|e| Error::invalid(format!("cannot filter spans: {e}")))?;
-            kept.push(SpanBatch::try_new(rows)?);
+            kept.push(compact(SpanBatch::try_new(rows)?)?);
         }
     }
     Ok(kept)
+}
+
+/// Copies the texts of a few rows out of the pages and dictionaries they came from, which would stay
+/// in memory as long as the rows do.
+fn compact(batch: SpanBatch) -> Result<SpanBatch> {
+    let columns = batch.record_batch().columns().iter().map(|column| -> ArrayRef {
+        match column.as_string_view_opt() {
+            Some(texts) => Arc::new(texts.gc()),
+            None => column.clone(),
+        }
+    });
+    RecordBatch::try_new(span_schema().clone(), columns.collect())
+        .map_err(|e| Error::invalid(format!("cannot copy spans: {e}")))
+        .and_then(SpanBatch::try_new)
 }
 
 /// Builds the trace-ID index from the ids.

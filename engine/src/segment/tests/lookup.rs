@@ -125,3 +125,37 @@ fn a_lookup_finds_what_a_plain_search_finds() {
     }
     assert!(TraceIndex::decode(vec![0; 17].into()).is_none());
 }
+
+#[test]
+fn parsed_footers_stay_within_their_bytes_and_go_with_their_segment() {
+    let disk = Disk::new();
+    let groups = groups(SEED + 4, &[3]);
+    let first = disk.write(1, &groups, &[]);
+    first.metadata().unwrap();
+    let one = disk.cache.bytes();
+    assert!(one > 0);
+    drop(first);
+    assert_eq!(disk.cache.bytes(), 0);
+    let cache = Arc::new(MetadataCache::new(one * 5 / 2));
+    let open = |_| Segment::open(&disk.fs, &disk.path(1), 1, None, &cache).unwrap();
+    let many: Vec<Segment> = (0..10).map(open).collect();
+    for segment in many.iter().chain(&many) {
+        assert_eq!(segment.metadata().unwrap().num_row_groups(), 1);
+        assert!(cache.bytes() <= one * 5 / 2);
+    }
+    assert!(cache.bytes() >= one);
+}
+
+#[test]
+fn a_trace_does_not_keep_the_pages_it_came_from() {
+    let disk = Disk::new();
+    let groups = groups(SEED + 5, &[300]);
+    let segment = disk.write(1, &groups, &[]);
+    let id = trace_ids(&groups)[7];
+    let bytes = |batches: &[SpanBatch]| -> usize {
+        batches.iter().map(|batch| batch.record_batch().get_array_memory_size()).sum()
+    };
+    let rows = segment.trace_rows(id).unwrap();
+    let (pages, own) = (segment.read_rows(&rows).unwrap(), segment.read_trace(id).unwrap());
+    assert!(bytes(&own) < bytes(&pages) / 4, "{} of {}", bytes(&own), bytes(&pages));
+}
