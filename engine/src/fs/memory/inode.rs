@@ -25,10 +25,19 @@ fn size(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
+/// `Vec::resize` with zeros; without optimisation it goes byte by byte, and logs are allocated in
+/// megabytes.
+fn resize(bytes: &mut Vec<u8>, len: usize) {
+    match len.checked_sub(bytes.len()) {
+        Some(more) => bytes.extend_from_slice(&vec![0; more]),
+        None => bytes.truncate(len),
+    }
+}
+
 fn write(to: &mut Vec<u8>, bytes: &[u8], offset: usize) {
     let end = offset + bytes.len();
     if to.len() < end {
-        to.resize(end, 0);
+        resize(to, end);
     }
     to[offset..end].copy_from_slice(bytes);
 }
@@ -37,7 +46,7 @@ impl Op {
     fn apply(&self, to: &mut Vec<u8>) {
         match self {
             Op::Write { offset, bytes } => write(to, bytes, *offset),
-            Op::SetLen(len) => to.resize(*len, 0),
+            Op::SetLen(len) => resize(to, *len),
         }
     }
 }
@@ -117,7 +126,8 @@ impl Inode {
                         (0 | 1, op) => op.apply(&mut bytes),
                         // The new length reached the disk, the bytes did not.
                         (2, Op::Write { offset, bytes: lost }) => {
-                            bytes.resize(bytes.len().max(offset + lost.len()), 0);
+                            let len = bytes.len().max(offset + lost.len());
+                            resize(&mut bytes, len);
                         }
                         _ => {}
                     }
