@@ -20,8 +20,8 @@ use crate::model::schema::{COLUMN_NAMES, col, span_schema};
 
 /// Most rows of a page.
 const PAGE_ROWS_MAX: usize = 1024;
-/// Bytes after which a page of JSON text ends, before compression. Parquet looks at it after writing
-/// up to as many bytes at once, so that pages have less than twice as many (or one larger row).
+/// Bytes after which a page of JSON text ends, before compression. Parquet looks at it after
+/// writing up to as many bytes at once: pages have less than twice as many (or one larger row).
 const JSON_PAGE_BYTES_MAX: usize = 64 << 10;
 /// Columns that have minima and maxima per page.
 const STATISTICS: [usize; 7] = [

@@ -1,6 +1,6 @@
 //! Segments: immutable files of spans. Each is a plain Parquet file, which any Parquet reader
-//! opens, and carries what Parquet lacks: a checksum over every byte, and an index from trace ids to
-//! rows.
+//! opens, and carries what Parquet lacks: a checksum over every byte, and an index from trace ids
+//! to rows.
 //!
 //! It promises that a segment appears whole or not at all, that damage is an error and never a
 //! different row, and that a trace is found without reading the rest of the file.

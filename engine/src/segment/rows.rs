@@ -192,8 +192,8 @@ pub fn only_trace(batches: Vec<SpanBatch>, id: TraceId) -> Result<Vec<SpanBatch>
     Ok(kept)
 }
 
-/// Copies the texts of a few rows out of the pages and dictionaries they came from, which would stay
-/// in memory as long as the rows do.
+/// Copies the texts of a few rows out of the pages and dictionaries they came from, which would
+/// stay in memory as long as the rows do.
 fn compact(batch: SpanBatch) -> Result<SpanBatch> {
     let columns = batch.record_batch().columns().iter().map(|column| -> ArrayRef {
         match column.as_string_view_opt() {
@@ -280,7 +280,7 @@ fn id_pages(
     let offsets = metadata.offset_index().and_then(|i| i.get(group)?.get(col::TRACE_ID));
     let (Some(ColumnIndexMetaData::FIXED_LEN_BYTE_ARRAY(index)), Some(offsets)) = (index, offsets)
     else {
-        return vec![0..rows];
+        return std::iter::once(0..rows).collect();
     };
     let first_row = |page: usize| {
         let location = offsets.page_locations.get(page);

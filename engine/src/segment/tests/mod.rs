@@ -1,4 +1,5 @@
 //! Tests of the room, on spans that are generated from a seed.
+#![allow(clippy::single_range_in_vec_init)] // a list of ranges may well have one
 
 mod damage;
 mod lookup;
@@ -68,16 +69,16 @@ fn row(random: &mut Random, trace: [u8; 16]) -> Row {
         (col::RESOURCE_ATTRIBUTES, format!(r#"{{"service.name":"{service}","pid":{}}}"#, n % 4)),
         (col::SERVICE_NAME, service),
         (col::KIND, "SERVER".to_owned()),
-        (col::STATUS_CODE, if n % 10 == 0 { "ERROR" } else { "UNSET" }.to_owned()),
+        (col::STATUS_CODE, if n.is_multiple_of(10) { "ERROR" } else { "UNSET" }.to_owned()),
         (col::ATTRIBUTES, attributes),
         (col::SCOPE_ATTRIBUTES, "{}".to_owned()),
     ]);
-    if n % 7 == 0 {
+    if n.is_multiple_of(7) {
         texts.insert(col::EVENTS, format!(r#"[{{"time":{n},"name":"retry"}}]"#));
         texts.insert(col::STATUS_MESSAGE, "timed out".to_owned());
     }
     let start = 1_700_000_000_000_000_000 + i64::try_from(random.below(1 << 40)).unwrap();
-    let parent = (n % 4 != 0).then(|| random.next());
+    let parent = (!n.is_multiple_of(4)).then(|| random.next());
     Row { trace, span: random.next() | 1, parent, texts, start, duration: n as i64 - 3 }
 }
 
