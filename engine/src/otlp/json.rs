@@ -14,7 +14,7 @@
 //! | file | purpose |
 //! |---|---|
 //! | documents | finds the documents in a stream |
-//! | model | the messages, from JSON to protobuf |
+//! | model, value | the messages, from JSON to protobuf |
 //! | scalar | ids, numbers, enums, base64 in all their spellings |
 //! | looks | what a document is that is not OTLP |
 
@@ -30,6 +30,7 @@ mod documents;
 mod looks;
 mod model;
 mod scalar;
+mod value;
 
 /// A request is closed when the next span would make it larger; the store takes 16 MiB.
 const REQUEST_BYTES: usize = 4 << 20;

@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use super::*;
+use crate::model::ids::{SpanId, TraceId};
 use crate::otlp::wire::{Fields, Value};
 
 /// The length-delimited fields of this number in a message.
