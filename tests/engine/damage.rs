@@ -200,7 +200,7 @@ fn a_rotten_byte_in_a_segment_is_reported_or_changes_no_row() {
     let segment = bytes(&fs, &path);
     let mut reported = 0;
     // Every byte of the beginning and the end, every seventh between.
-    let edges = |at: &usize| *at < 300 || *at + 3_000 > segment.len() || at % 7 == 0;
+    let edges = |at: &usize| *at < 300 || *at + 3_000 > segment.len() || at.is_multiple_of(7);
     let places: Vec<usize> = (0..segment.len()).filter(edges).collect();
     for at in &places {
         let mut rotten = segment.clone();

@@ -3,7 +3,8 @@
 //! | file | asks |
 //! |---|---|
 //! | differential | does the engine take and give what prost and the rules say? |
-//! | bad_spans | what becomes of each bad input of the list in docs/durability.md? |
+//! | bad_spans | what becomes of each kind of bad span? |
+//! | bad_requests | and of bad requests? |
 //! | lifecycle | opening, closing, locks, readers beside the writer |
 //! | crashes | is what was acknowledged there after a crash at any call? |
 //! | faults | full disks, failed writes and syncs |
@@ -12,6 +13,7 @@
 //! | fuzzed | the bodies of the fuzz targets, on seeds |
 #![allow(clippy::unwrap_used)] // in tests, a panic with its place is the answer
 
+mod bad_requests;
 mod bad_spans;
 mod common;
 mod crashes;

@@ -72,7 +72,7 @@ mod tests {
         same_rows(&twice, &[b.clone(), a.clone(), a.clone()]).unwrap();
         let text = same_rows(&twice, &[a.clone(), b.clone()]).unwrap_err();
         assert!(text.contains("expected 3 rows, found 2\nmissing: Row"), "{text}");
-        let text = same_rows(&[a.clone()], &[row("1", "other")]).unwrap_err();
+        let text = same_rows(std::slice::from_ref(&a), &[row("1", "other")]).unwrap_err();
         assert!(text.contains("expected name: \"a\",\n  found    name: \"other\","), "{text}");
         let text = same_rows(&[], &[a]).unwrap_err();
         assert!(text.contains("not expected: Row"), "{text}");
