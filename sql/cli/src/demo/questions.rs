@@ -17,7 +17,7 @@ pub fn questions(now: &str) -> Vec<Question> {
         Question { title: "Which traces of the web shop were slowest?", sql: SLOWEST.into() },
         Question { title: "Which calls never rang, and when?", sql: NEVER_RANG.into() },
         Question {
-            title: "Which requests carried Latin letters in lastNameReading? Did the app send them?",
+            title: "Which requests had Latin letters in lastNameReading? Did the app send them?",
             sql: LATIN.into(),
         },
         Question { title: "One call that did not ring", sql: ONE_CALL.into() },
