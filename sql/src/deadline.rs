@@ -9,6 +9,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use datafusion::common::DataFusionError;
 use futures::task::AtomicWaker;
 
 use crate::error::{Error, Result};
@@ -40,6 +41,16 @@ impl Deadline {
         self.waker.register(context.waker());
         match self.at {
             Some(at) if Instant::now() >= at => Err(Error::timeout(self.limit)),
+            _ => Ok(()),
+        }
+    }
+
+    /// An error once the time is over, for work that cannot wait for a waker.
+    pub(crate) fn check_now(&self) -> std::result::Result<(), DataFusionError> {
+        match self.at {
+            Some(at) if Instant::now() >= at => {
+                Err(DataFusionError::External(Box::new(Error::timeout(self.limit))))
+            }
             _ => Ok(()),
         }
     }

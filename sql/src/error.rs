@@ -75,8 +75,11 @@ enum Cause {
 }
 
 fn cause(error: &DataFusionError) -> Cause {
-    if let Some(engine) = engine_cause(error) {
+    if let Some(engine) = buried::<amida::Error>(error) {
         return Cause::Engine(engine);
+    }
+    if let Some(Error::Limit(words)) = buried::<Error>(error) {
+        return Cause::Limit(words);
     }
     match error.find_root() {
         DataFusionError::ResourcesExhausted(words) => Cause::Limit(format!(
@@ -95,21 +98,33 @@ fn cause(error: &DataFusionError) -> Cause {
             let words = words.strip_prefix("sql parser error: ").unwrap_or(&words);
             Cause::Other(format!("cannot read the SQL: {words}"))
         }
-        DataFusionError::ArrowError(error, _) => Cause::Other(one_line(&arrow_words(error))),
-        other => Cause::Other(one_line(&other.strip_backtrace())),
+        DataFusionError::ArrowError(error, _) => other(&arrow_words(error)),
+        unknown => other(&unknown.strip_backtrace()),
     }
 }
 
-/// The engine's error somewhere below, through every wrapper of the stack.
-fn engine_cause(error: &DataFusionError) -> Option<amida::Error> {
+fn other(words: &str) -> Cause {
+    let words = one_line(words);
+    if words.contains("disk space during the spilling process") {
+        return Cause::Limit(
+            "the query needs more memory and temporary files than the session \
+                             allows"
+                .to_owned(),
+        );
+    }
+    Cause::Other(words)
+}
+
+/// An error of this type somewhere below, through every wrapper of the stack.
+fn buried<T: std::error::Error + Clone + 'static>(error: &DataFusionError) -> Option<T> {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(current) = next {
-        if let Some(engine) = current.downcast_ref::<amida::Error>() {
-            return Some(engine.clone());
+        if let Some(found) = current.downcast_ref::<T>() {
+            return Some(found.clone());
         }
         next = match current.downcast_ref::<DataFusionError>() {
             Some(DataFusionError::External(inner)) => Some(inner.as_ref()),
-            Some(DataFusionError::Shared(inner)) => return engine_cause(Arc::as_ref(inner)),
+            Some(DataFusionError::Shared(inner)) => return buried(Arc::as_ref(inner)),
             Some(DataFusionError::ParquetError(inner)) => parquet_inner(inner),
             Some(DataFusionError::ArrowError(inner, _)) => arrow_inner(inner),
             _ => current

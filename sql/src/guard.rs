@@ -3,20 +3,17 @@
 //! The text is checked before it is parsed, the statement before it is planned, and the plan by
 //! DataFusion's `SQLOptions` before it is optimised. Nothing here touches a file or a network.
 
-use std::ops::ControlFlow;
-
 use datafusion::common::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::{
-    self, Query, SelectFlavor, SelectItem, SetExpr, VisitMut, VisitorMut,
-};
+use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::error::{Error, Result};
+use crate::rewrite::rewrite;
 
 /// Most bytes of a query's text.
 pub(crate) const TEXT_BYTES_MAX: usize = 64 << 10;
@@ -53,15 +50,15 @@ pub(crate) fn parse(sql: &str) -> Result<Allowed> {
         .build()
         .and_then(|mut parser| parser.parse_statements())
         .map_err(|error| reading_error(&error))?;
-    let statement = match (statements.pop_front(), statements.len()) {
+    let mut statement = match (statements.pop_front(), statements.len()) {
         (Some(statement), 0) => statement,
         (None, _) => return Err(Error::plan("the query is empty")),
         (Some(_), more) => {
             return Err(Error::plan(format!("one statement at a time: there are {}", more + 1)));
         }
     };
-    let statement = select_all_where_nothing_is_selected(statement);
     check_statement(&statement)?;
+    rewrite(&mut statement);
     Ok(Allowed { statement, params })
 }
 
@@ -174,44 +171,6 @@ fn check_statement(statement: &Statement) -> Result<()> {
 
 fn first_word(statement: &str) -> String {
     statement.split_whitespace().next().unwrap_or("this statement").to_uppercase()
-}
-
-/// `FROM spans |> ..` selects nothing as it is parsed: it means everything.
-fn select_all_where_nothing_is_selected(mut statement: Statement) -> Statement {
-    struct SelectAll;
-    impl VisitorMut for SelectAll {
-        type Break = ();
-        fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-            fill(&mut query.body);
-            ControlFlow::Continue(())
-        }
-    }
-    fn fill(body: &mut SetExpr) {
-        match body {
-            SetExpr::Select(select) => {
-                if matches!(select.flavor, SelectFlavor::FromFirstNoSelect) {
-                    select.flavor = SelectFlavor::Standard;
-                    select.projection = vec![SelectItem::Wildcard(Default::default())];
-                }
-            }
-            SetExpr::SetOperation { left, right, .. } => {
-                fill(left);
-                fill(right);
-            }
-            _ => {}
-        }
-    }
-    fn rewrite(statement: &mut Statement) {
-        match statement {
-            Statement::Statement(inner) => {
-                let _ = inner.visit(&mut SelectAll);
-            }
-            Statement::Explain(explain) => rewrite(&mut explain.statement),
-            _ => {}
-        }
-    }
-    rewrite(&mut statement);
-    statement
 }
 
 /// Refuses a plan that does anything but read.

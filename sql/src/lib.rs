@@ -17,12 +17,12 @@
 //! | file | holds |
 //! |---|---|
 //! | session | `Session`, `SessionOptions`: one statement from text to rows |
-//! | guard | which statements may be asked, and how large |
+//! | guard, rewrite | which statements may be asked, and how large; how they are read |
 //! | planner, analyzer/ | what subscripts, ids and words mean |
 //! | views | the tables, as views over one base table |
 //! | provider/ | the base table: pruning, hot rows beside segments, promoted columns |
 //! | functions/ | the functions behind them |
-//! | rows, deadline, error | the answer, its time limit, what can go wrong |
+//! | rows, deadline, watch, error | the answer, its time limit, what can go wrong |
 
 mod analyzer;
 mod deadline;
@@ -32,11 +32,13 @@ mod guard;
 mod planner;
 mod provider;
 mod register;
+mod rewrite;
 mod role;
 mod rows;
 mod session;
 mod source;
 mod views;
+mod watch;
 
 pub use datafusion;
 pub use datafusion::common::ScalarValue;

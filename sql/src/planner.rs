@@ -104,10 +104,7 @@ impl ExprPlanner for AttributePlanner {
         Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
     }
 
-    fn plan_aggregate(
-        &self,
-        mut raw: RawAggregateExpr,
-    ) -> Result<PlannerResult<RawAggregateExpr>> {
+    fn plan_aggregate(&self, mut raw: RawAggregateExpr) -> Result<PlannerResult<RawAggregateExpr>> {
         let catalog = self.catalog.get()?;
         adapt_aggregate(&catalog, raw.func.name(), &mut raw.args, &mut raw.order_by);
         Ok(PlannerResult::Original(raw))

@@ -8,10 +8,10 @@ use std::time::Duration;
 use datafusion::catalog::memory::{MemoryCatalogProvider, MemorySchemaProvider};
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::common::{DataFusionError, ScalarValue};
+use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::Analyzer;
@@ -31,6 +31,7 @@ use crate::provider::{BoundSnapshot, STORE_URL, SpanTable};
 use crate::rows::Rows;
 use crate::source::Source;
 use crate::views::views;
+use crate::watch::watch;
 
 /// The limits of a session.
 #[derive(Debug, Clone)]
@@ -142,10 +143,12 @@ impl Session {
         let deadline = Deadline::after(self.options.timeout);
         let session = self.clone();
         let sql = sql.to_owned();
-        let planned = deadline.bound(on_planning_thread(move || session.plan(&sql, params)));
+        let watched = deadline.clone();
+        let planned =
+            deadline.bound(on_planning_thread(move || session.plan(&sql, params, &watched)));
         let (plan, state) = planned.await???;
-        let stream = execute_stream(plan, state.task_ctx())
-            .map_err(|error| Error::execution(&error))?;
+        let stream =
+            execute_stream(plan, state.task_ctx()).map_err(|error| Error::execution(&error))?;
         Ok(Rows::new(stream, deadline))
     }
 
@@ -153,6 +156,7 @@ impl Session {
         &self,
         sql: &str,
         params: Vec<ScalarValue>,
+        deadline: &Deadline,
     ) -> Result<(Arc<dyn ExecutionPlan>, SessionState)> {
         let allowed = guard::parse(sql)?;
         if allowed.params != params.len() {
@@ -176,9 +180,9 @@ impl Session {
                 .map_err(|error| planning_error(&error))?;
             guard::check_plan(&plan)?;
             let plan = bind(plan, params).map_err(|error| Error::planning(&error))?;
-            let physical = state
-                .create_physical_plan(&plan)
-                .await
+            let physical = state.create_physical_plan(&plan).await;
+            let physical = physical
+                .and_then(|plan| watch(plan, deadline))
                 .map_err(|error| planning_error(&error))?;
             Ok((physical, state.clone()))
         })
@@ -189,18 +193,17 @@ impl Session {
 fn planning_error(error: &DataFusionError) -> Error {
     let getter = "an attribute of several types is read with attr_int(attributes, 'key'), \
                   attr_float, attr_bool or attr_text";
-    match Error::planning(error) {
-        Error::Plan(words) if words.contains("non-boolean predicate") => {
-            Error::Plan(format!("{words}; {getter}"))
+    let Error::Plan(words) = Error::planning(error) else { return Error::planning(error) };
+    // A function that takes no text names every signature that it has instead.
+    let function = words.split_once("Function '").and_then(|(_, rest)| rest.split_once('\''));
+    Error::Plan(match function {
+        Some((name, rest)) if rest.contains("match any signature") && words.contains("Utf8") => {
+            format!("{name} does not take text; {getter}")
         }
-        Error::Plan(words)
-            if words.contains("Utf8View")
-                && (words.contains("coerc") || words.contains("not support")) =>
-        {
-            Error::Plan(format!("{words}; {getter}"))
-        }
-        other => other,
-    }
+        _ if words.contains("non-boolean predicate") => format!("{words}; {getter}"),
+        _ if words.contains("Utf8View") && words.contains("oerc") => format!("{words}; {getter}"),
+        _ => words,
+    })
 }
 
 fn bind(plan: LogicalPlan, params: Vec<ScalarValue>) -> datafusion::common::Result<LogicalPlan> {

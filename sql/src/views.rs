@@ -157,11 +157,7 @@ pub(crate) fn views(base: Arc<dyn TableProvider>) -> Result<Vec<(&'static str, A
         .with_scalar_functions(
             SessionStateDefaults::default_scalar_functions()
                 .into_iter()
-                .chain([
-                    HexId::udf(),
-                    ReadList::udf(Kind::Events),
-                    ReadList::udf(Kind::Links),
-                ])
+                .chain([HexId::udf(), ReadList::udf(Kind::Events), ReadList::udf(Kind::Links)])
                 .collect(),
         )
         .build();

@@ -1,1 +1,24 @@
-//! Stub
+//! SQL over stores, through the public face of amida-sql.
+//!
+//! | file | what it holds true |
+//! |---|---|
+//! | attributes | types of attributes behind every construct of SQL, on pure and mixed keys |
+//! | same | hot, flushed, promoted or not, reopened, compacted: the same answers |
+//! | ids | ids and words in every context |
+//! | tables | the tables and views |
+//! | guard | what is refused, and that limits hold |
+//! | session | parameters, snapshots, errors, a context of the user's own |
+//! | pushdown | what is not read |
+//! | docs | every example of docs/sql.md runs |
+//! | real | real traces give the known answers |
+
+mod attributes;
+mod common;
+mod docs;
+mod guard;
+mod ids;
+mod pushdown;
+mod real;
+mod same;
+mod session;
+mod tables;

@@ -6,13 +6,11 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::{
-    AggregateFunction, Between, Case, Cast, InList, InSubquery, TryCast,
+    AggregateFunction, Between, Case, Cast, InList, InSubquery, ScalarFunction, TryCast,
 };
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator,
-};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::types::{self, Class};
@@ -47,10 +45,8 @@ impl AnalyzerRule for SpanRule {
 fn analyze_node(catalog: &Catalog, plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let mut schema = merge_schema(&plan.inputs());
     if let LogicalPlan::TableScan(scan) = &plan {
-        let table = DFSchema::try_from_qualified_schema(
-            scan.table_name.clone(),
-            &scan.source.schema(),
-        )?;
+        let table =
+            DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?;
         schema.merge(&table);
     }
     check_columns(&plan)?;
@@ -141,22 +137,32 @@ fn analyze_expr(catalog: &Catalog, expr: Expr, schema: &DFSchema) -> Result<Tran
         Expr::IsFalse(inner) => Ok(boolean(catalog, inner, Expr::IsFalse)),
         Expr::IsNotTrue(inner) => Ok(boolean(catalog, inner, Expr::IsNotTrue)),
         Expr::IsNotFalse(inner) => Ok(boolean(catalog, inner, Expr::IsNotFalse)),
-        Expr::ScalarFunction(function)
-            if matches!(function.func.name(), "greatest" | "least" | "nullif") =>
-        {
-            let classes: Vec<Class> =
-                function.args.iter().map(|arg| Class::of(arg, schema)).collect();
-            if let Some(typed) = classes.iter().find(|class| class.is_typed()) {
-                for class in &classes {
-                    refuse_mix(class, typed, || {
-                        format!("the arguments of {} mix types", function.func.name())
-                    })?;
-                }
-            }
-            Ok(Transformed::no(Expr::ScalarFunction(function)))
+        Expr::ScalarFunction(function) if UNIFIES.contains(&function.func.name()) => {
+            analyze_unifying(catalog, function, schema)
         }
         other => Ok(Transformed::no(other)),
     }
+}
+
+/// Functions that make their arguments one type.
+const UNIFIES: [&str; 6] = ["coalesce", "nvl", "nvl2", "nullif", "greatest", "least"];
+
+fn analyze_unifying(
+    catalog: &Catalog,
+    mut function: ScalarFunction,
+    schema: &DFSchema,
+) -> Result<Transformed<Expr>> {
+    let place = function.args.iter().map(|arg| Class::of(arg, schema)).find(Class::is_typed);
+    let mut changed = false;
+    if let Some(place) = place {
+        for arg in &mut function.args {
+            if let Some(typed) = types::unify(catalog, arg, &place, schema)? {
+                *arg = typed;
+                changed = true;
+            }
+        }
+    }
+    Ok(mark(changed, Expr::ScalarFunction(function)))
 }
 
 fn role(expr: &Expr, schema: &DFSchema) -> Option<Role> {

@@ -132,6 +132,25 @@ pub(crate) fn adapt(
     }
 }
 
+/// `expr` among the arguments of a function that makes them one type, such as `coalesce`: there a
+/// key with several types has to be read with a getter.
+///
+/// # Errors
+/// When it is text that is not null in every row.
+pub(crate) fn unify(
+    catalog: &Catalog,
+    expr: &Expr,
+    place: &Class,
+    schema: &DFSchema,
+) -> Result<Option<Expr>> {
+    match open_subscript(catalog, expr) {
+        Some((_, counts)) if place.is_typed() && counts.total() > 0 => {
+            Err(refusal(catalog, expr, place, role_of(expr, schema)))
+        }
+        _ => adapt(catalog, expr, place, schema),
+    }
+}
+
 /// Both operands of a comparison or of arithmetic; `None` when nothing is to do.
 pub(crate) fn adapt_pair(
     catalog: &Catalog,
@@ -169,10 +188,9 @@ pub(crate) fn as_cast(catalog: &Catalog, expr: &Expr, to: &DataType) -> Option<E
     let cast = |expr: Expr| Expr::TryCast(TryCast::new(Box::new(expr), to.clone()));
     Some(match Class::of_type(to) {
         // Integers exactly, and doubles where there are some.
-        Class::Int if has(ValueType::Int) && has(ValueType::Double) => coalesce(vec![
-            cast(subscript.reading(Read::Int)),
-            cast(subscript.reading(Read::Float)),
-        ]),
+        Class::Int if has(ValueType::Int) && has(ValueType::Double) => {
+            coalesce(vec![cast(subscript.reading(Read::Int)), cast(subscript.reading(Read::Float))])
+        }
         Class::Text | Class::TextLiteral => return None,
         Class::Other => cast(expr.clone()),
         class => cast(subscript.reading(read_beside(counts, &class)?)),
@@ -190,7 +208,7 @@ pub(crate) fn refuse_extreme(
     match role_of(arg, schema) {
         Some(Role::Value(scope, key)) if catalog.sql_type(scope, &key) == SqlType::Mixed => {
             Err(plan_error(format!(
-                "{function} of {}: {}; say which values are meant: {function}({})",
+                "{function} of text: {} {}; read {} instead",
                 shown(scope, &key),
                 seen(&catalog.counts(scope, &key)),
                 getters(scope, &key, &catalog.counts(scope, &key), &Class::Other),
@@ -244,7 +262,9 @@ fn refusal(catalog: &Catalog, expr: &Expr, place: &Class, role: Option<Role>) ->
         }
         Some(Role::Kind) => format!("{name} is a word; compare it with text such as 'SERVER'"),
         Some(Role::StatusCode) => format!("{name} is a word; compare it with text such as 'ERROR'"),
-        Some(Role::TraceId | Role::SpanId) => format!("{name} is hex text and stands beside {beside}"),
+        Some(Role::TraceId | Role::SpanId) => {
+            format!("{name} is hex text and stands beside {beside}")
+        }
         _ => format!(
             "{name} is text and stands beside {beside}: compare with text, write CAST(.. AS \
              BIGINT), or read an attribute with {}",
@@ -271,12 +291,17 @@ fn seen(counts: &TypeCounts) -> String {
 /// The getter that reads this key beside such a place; all that find values when any would do.
 fn getters(scope: Scope, key: &str, counts: &TypeCounts, place: &Class) -> String {
     let has = |wanted: ValueType| counts.seen().iter().any(|(seen, _)| *seen == wanted);
-    let reads: Vec<Read> = match place {
+    let number = if has(ValueType::Double) { Read::Float } else { Read::Int };
+    let reads = match place {
         Class::Bool => vec![Read::Bool],
-        Class::Int | Class::Float if has(ValueType::Double) => vec![Read::Float],
-        Class::Int | Class::Float if has(ValueType::Int) => vec![Read::Int],
+        Class::Int | Class::Float if counts.total() > 0 => vec![number],
         Class::Int | Class::Float => vec![Read::Int, Read::Float],
-        _ => vec![Read::Int, Read::Float, Read::Bool, Read::Text],
+        _ => {
+            let numbers = has(ValueType::Int) || has(ValueType::Double);
+            let numbers = numbers.then_some(number);
+            let bools = has(ValueType::Bool).then_some(Read::Bool);
+            numbers.into_iter().chain(bools).chain([Read::Text]).collect()
+        }
     };
     let key = key.replace('\'', "''");
     let written: Vec<String> =

@@ -74,9 +74,9 @@ fn word(text: &str, what: &str, prefix: &str, words: &[&str]) -> Result<String> 
     if words.contains(&bare) {
         return Ok(bare.to_owned());
     }
-    let near = words.iter().max_by(|a, b| {
-        strsim::jaro_winkler(a, bare).total_cmp(&strsim::jaro_winkler(b, bare))
-    });
+    let near = words
+        .iter()
+        .max_by(|a, b| strsim::jaro_winkler(a, bare).total_cmp(&strsim::jaro_winkler(b, bare)));
     let hint = match near {
         Some(near) if strsim::jaro_winkler(near, bare) > 0.7 => {
             format!("; did you mean '{near}'?")

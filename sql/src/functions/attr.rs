@@ -138,10 +138,7 @@ impl ScalarUDFImpl for Attr {
 
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
         let is_text = |t: &DataType| {
-            matches!(
-                t,
-                DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null
-            )
+            matches!(t, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null)
         };
         match arg_types {
             [object, key] if is_text(object) && is_text(key) => Ok(vec![DataType::Utf8View; 2]),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use amida::{Scope, json};
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, ListArray, StringViewBuilder, StructArray, TimestampNanosecondBuilder,
-    UInt32Builder,
+    Array, ArrayRef, AsArray, ListArray, StringViewBuilder, StructArray,
+    TimestampNanosecondBuilder, UInt32Builder,
 };
 use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
 use datafusion::arrow::datatypes::{DataType, Field, Fields, TimeUnit};
@@ -101,8 +101,7 @@ impl ScalarUDFImpl for ReadList {
         let nulls: Option<NullBuffer> = None;
         let values = StructArray::try_new(fields(self.kind), columns, nulls.clone())?;
         let offsets = OffsetBuffer::from_lengths(lengths);
-        let list =
-            ListArray::try_new(Arc::new(item(self.kind)), offsets, Arc::new(values), nulls)?;
+        let list = ListArray::try_new(Arc::new(item(self.kind)), offsets, Arc::new(values), nulls)?;
         Ok(ColumnarValue::Array(Arc::new(list)))
     }
 }

@@ -203,9 +203,7 @@ impl SegmentAdapter {
         let [id] = function.args() else { return None };
         let column = id.downcast_ref::<Column>()?;
         match self.logical.field_with_name(column.name()).ok()?.data_type() {
-            DataType::FixedSizeBinary(size) => {
-                Some((Arc::clone(id), usize::try_from(*size).ok()?))
-            }
+            DataType::FixedSizeBinary(size) => Some((Arc::clone(id), usize::try_from(*size).ok()?)),
             _ => None,
         }
     }

@@ -28,9 +28,10 @@ impl ParquetFileReaderFactory for SegmentReaderFactory {
         _metadata_size_hint: Option<usize>,
         metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
-        let segment = file.extension::<Arc<Segment>>().cloned().ok_or_else(|| {
-            exec_datafusion_err!("{} was not planned as a segment", file.path())
-        })?;
+        let segment = file
+            .extension::<Arc<Segment>>()
+            .cloned()
+            .ok_or_else(|| exec_datafusion_err!("{} was not planned as a segment", file.path()))?;
         let metrics = ParquetFileMetrics::new(partition, file.path().as_ref(), metrics);
         Ok(Box::new(SegmentReader { segment, metrics }))
     }

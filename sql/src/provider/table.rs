@@ -176,10 +176,13 @@ impl Scan<'_> {
             Ok(RecordBatch::try_new(base_schema().clone(), columns)?)
         });
         let batches = marked.collect::<Result<Vec<_>>>()?;
-        let source =
-            MemorySourceConfig::try_new(&[batches], base_schema().clone(), self.projection.cloned())?
-                .with_limit(self.limit)
-                .with_show_sizes(false);
+        let source = MemorySourceConfig::try_new(
+            &[batches],
+            base_schema().clone(),
+            self.projection.cloned(),
+        )?
+        .with_limit(self.limit)
+        .with_show_sizes(false);
         Ok(DataSourceExec::from_data_source(source))
     }
 
@@ -217,13 +220,14 @@ impl Scan<'_> {
             .with_pushdown_filters(self.bounds.selective)
             .with_reorder_filters(true)
             .with_bloom_filter_on_read(false);
-        let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE_URL)?, Arc::new(source))
-            .with_file_groups(groups.into_iter().map(FileGroup::new).collect())
-            .with_statistics(self.statistics(rows, None))
-            .with_projection_indices(self.projection.cloned())?
-            .with_limit(self.limit)
-            .with_expr_adapter(Some(Arc::new(SegmentAdapterFactory)))
-            .build();
+        let config =
+            FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE_URL)?, Arc::new(source))
+                .with_file_groups(groups.into_iter().map(FileGroup::new).collect())
+                .with_statistics(self.statistics(rows, None))
+                .with_projection_indices(self.projection.cloned())?
+                .with_limit(self.limit)
+                .with_expr_adapter(Some(Arc::new(SegmentAdapterFactory)))
+                .build();
         Ok((Some(DataSourceExec::from_data_source(config)), count))
     }
 
