@@ -11,7 +11,8 @@ use amida_sql::Session;
 async fn main() -> Result<(), Box<dyn Error>> {
     let store = Store::in_memory(); // Store::open("traces.amida")? for a directory
     for number in 1..=20u8 {
-        store.append_otlp(checkout(number)?)?;
+        let receipt = store.append_otlp(checkout(number)?)?;
+        assert_eq!(receipt.rejected(), 0);
     }
 
     let session = Session::new(&store);
@@ -44,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// One request of a shop, in which every fifth charge fails, as OTLP bytes.
 fn checkout(number: u8) -> Result<Vec<u8>, Box<dyn Error>> {
     const START_NS: i64 = 1_767_225_600_000_000_000;
-    let failed = number % 5 == 0;
+    let failed = number.is_multiple_of(5);
     let millis = |n: i64| START_NS + (i64::from(number) * 1_000 + n) * 1_000_000;
     let trace = TraceId::from_bytes(&[number; 16]).ok_or("a trace id")?;
     let request = SpanId::from_bytes(&[number; 8]).ok_or("a span id")?;

@@ -57,7 +57,8 @@ async fn check_counts(session: &Session, set: &DataSet) {
         (
             "orphan_spans",
             "SELECT count(*) FROM spans c WHERE c.parent_span_id IS NOT NULL AND NOT EXISTS \
-             (SELECT 1 FROM spans p WHERE p.trace_id = c.trace_id AND p.span_id = c.parent_span_id)",
+             (SELECT 1 FROM spans p WHERE p.trace_id = c.trace_id \
+             AND p.span_id = c.parent_span_id)",
         ),
         ("error_spans", "SELECT count(*) FROM spans WHERE is_error"),
         ("error_spans", "SELECT coalesce(sum(error_count), 0) FROM traces"),

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::common::{Spec, apart, append, ask_sorted, options, span, span_hex, trace_hex, try_ask};
 
-/// Three requests. `route` is always text, `size` first ints, then a double, `code` gets a string in
-/// the third, `flag` a number in the second; `rare` stands in one span.
+/// Three requests. `route` is always text; `size` is first ints, then a double too; `code` gets
+/// strings in the third, `flag` a number in the second; `rare` stands only in the third.
 fn requests() -> [Vec<Spec>; 3] {
     let one = (1..=20)
         .map(|n| {

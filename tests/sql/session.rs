@@ -121,7 +121,7 @@ async fn errors_are_one_readable_line() {
         ("SELECT name FROM spans GROUP BY service_name", "name"),
         ("SELECT attributes[5] FROM spans", "['http.route']"),
         ("SELECT abs(name) FROM spans", "abs"),
-        ("SELECT name FROM spans WHERE attributes['code']", "attr_"),
+        ("SELECT a FROM (SELECT attributes['code'] AS a FROM spans) WHERE a", "attr_"),
     ] {
         let words = refusal(&s, sql).await;
         assert!(words.contains(part), "{sql}\n{words}");
@@ -135,6 +135,40 @@ async fn errors_are_one_readable_line() {
         .await
         .expect_err("op1 is no number");
     assert!(matches!(&failed, Error::Execution(words) if words.contains("TRY_CAST")), "{failed:?}");
+}
+
+/// A bit on disk flips under a store that is open: the answer is right or an error of the engine.
+#[tokio::test]
+#[allow(clippy::disallowed_methods, clippy::disallowed_types)] // damages a real file
+async fn damage_is_an_error_of_the_engine_never_another_answer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("traces");
+    let open = || Store::options().disk_floor_bytes(0).open(&path).expect("opened");
+    let store = open();
+    append(&store, &specs());
+    store.flush().expect("flushed");
+    let sql = "SELECT span_id, name, attributes, duration_ns FROM spans ORDER BY span_id";
+    let expected = ask(&Session::new(&store), sql).await;
+    store.close().expect("closed");
+    let entry = std::fs::read_dir(path.join("segments")).expect("segments").next();
+    let file = entry.expect("one segment").expect("an entry").path();
+    let whole = std::fs::read(&file).expect("readable");
+    let mut found = 0;
+    for part in 1..16 {
+        let mut bytes = whole.clone();
+        bytes[whole.len() * part / 16] ^= 0x10;
+        std::fs::write(&file, &bytes).expect("written");
+        let reader = std::sync::Arc::new(Reader::open(&path).expect("opened"));
+        if reader.stats().segments == 0 || !reader.stats().damage.is_empty() {
+            continue;
+        }
+        match crate::common::try_ask(&Session::new(&reader), sql).await {
+            Ok(rows) => assert_eq!(rows, expected, "part {part}"),
+            Err(Error::Engine(amida::Error::Corrupt { .. })) => found += 1,
+            Err(other) => panic!("part {part}: {other:?}"),
+        }
+    }
+    assert!(found >= 3, "{found} of 15 were met");
 }
 
 #[tokio::test]

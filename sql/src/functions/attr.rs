@@ -172,7 +172,7 @@ impl ScalarUDFImpl for Attr {
         if let (ColumnarValue::Scalar(object), ColumnarValue::Scalar(key)) = (&object, &key) {
             let object = object.to_array_of_size(1)?;
             let key = key.to_array_of_size(1)?;
-            let value = read_rows(self.read, object.as_string_view(), &Key::of(&key, 1), 1);
+            let value = read_rows(self.read, object.as_string_view(), &Key::of(&key), 1);
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&value, 0)?));
         }
         let key = match key {
@@ -180,7 +180,7 @@ impl ScalarUDFImpl for Attr {
             ColumnarValue::Array(keys) => keys,
         };
         let object = object.into_array(rows)?;
-        let keys = Key::of(&key, rows);
+        let keys = Key::of(&key);
         Ok(ColumnarValue::Array(read_rows(self.read, object.as_string_view(), &keys, rows)))
     }
 
@@ -202,9 +202,9 @@ enum Key<'a> {
 }
 
 impl<'a> Key<'a> {
-    fn of(keys: &'a ArrayRef, rows: usize) -> Self {
+    fn of(keys: &'a ArrayRef) -> Self {
         let keys = keys.as_string_view();
-        if keys.len() == 1 && rows != 1 || rows == 1 {
+        if keys.len() == 1 {
             Key::One((!keys.is_null(0)).then(|| keys.value(0)))
         } else {
             Key::Each(keys)

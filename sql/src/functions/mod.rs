@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | attr | `attr_text`, `attr_int`, `attr_float`, `attr_bool`, and the subscript `attributes['k']` |
+//! | attr | the subscript `attributes['k']`, and the getters `attr_text`, `attr_int`, .. |
 //! | hex_id | the text of an id, and the bytes of a text |
 //! | lists | the events and links of a span as lists |
 //! | capped | functions that make long values, with a cap |
