@@ -9,6 +9,7 @@
 //! | crashes | is what was acknowledged there after a crash at any call? |
 //! | faults | full disks, failed writes and syncs |
 //! | damage | torn and rotten bytes on the disk |
+//! | json | what becomes of OTLP/JSON, good and bad? |
 //! | real | are real traces stored as an independent reader read them? |
 //! | fuzzed | the bodies of the fuzz targets, on seeds |
 #![allow(clippy::unwrap_used)] // in tests, a panic with its place is the answer
@@ -21,6 +22,7 @@ mod damage;
 mod differential;
 mod faults;
 mod fuzzed;
+mod json;
 mod lifecycle;
 mod real;
 mod rows;
