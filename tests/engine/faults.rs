@@ -38,9 +38,11 @@ fn a_failed_write_is_cut_off_and_later_requests_are_safe() {
         assert!(matches!(failed, Err(Error::Io { .. })), "{failed:?}");
         assert_eq!(numbers(&store.snapshot()), once([1]));
         let _ = store.append_otlp(one_span(3)).unwrap();
-        let kept = open(&fs.crash(CrashModel::LoseUnsynced));
-        assert_eq!(numbers(&kept.snapshot()), once([1, 3]), "{bytes} bytes written");
-        assert!(kept.stats().damage.is_empty());
+        for model in [CrashModel::LoseUnsynced, CrashModel::KeepAll] {
+            let kept = open(&fs.crash(model));
+            assert_eq!(numbers(&kept.snapshot()), once([1, 3]), "{bytes} bytes, {model:?}");
+            assert!(kept.stats().damage.is_empty(), "{:?}", kept.stats().damage);
+        }
     }
 }
 

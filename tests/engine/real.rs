@@ -202,11 +202,12 @@ fn real_traces_in_many_segments_are_the_same_after_they_are_merged() {
             segments += 1;
         }
     }
-    assert_eq!(store.stats().segments, segments);
+    // Some were merged in the background already.
+    assert!(store.stats().segments >= 1 && segments > 10);
     let before = rows::of_snapshot(&store.snapshot());
     assert_eq!(before.len() as u64, spans);
     store.compact().unwrap();
-    assert!(store.stats().segments < segments);
+    assert_eq!(store.stats().segments, 1);
     same_rows(&before, &rows::of_snapshot(&store.snapshot())).unwrap();
     store.close().unwrap();
     same_rows(&before, &rows::of_snapshot(&open(&fs).snapshot())).unwrap();
