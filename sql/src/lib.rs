@@ -12,7 +12,7 @@
 //!
 //! The tables, the functions and what attributes, ids and words mean in a query are described in
 //! `docs/sql.md`. [`Session`] is for statements from anybody: it reads only, within limits.
-//! [`register`] puts the same tables into a DataFusion context of your own.
+//! [`register()`] puts the same tables into a DataFusion context of your own.
 //!
 //! | file | holds |
 //! |---|---|

@@ -13,6 +13,7 @@ use datafusion::prelude::SessionContext;
 
 use crate::functions::hex_id::HexId;
 use crate::functions::lists::{Kind, ReadList};
+use crate::functions::trace_root::TraceRoot;
 
 /// The base table's name inside the views.
 const BASE: &str = "span_rows";
@@ -72,41 +73,21 @@ const LINKS: &str = "
         unnest(span_links(links)) AS link
       FROM span_rows WHERE links IS NOT NULL)";
 
-/// The root of a trace is its earliest span without a parent; where there is none, its earliest
-/// span whose parent is not stored. Only traces without a root are joined for that.
 fn traces() -> String {
+    let duration = "CAST(end_time AS BIGINT) - CAST(start_time AS BIGINT)";
     format!(
-        "WITH grouped AS (
+        "SELECT hex_id(trace_id) AS trace_id, get_field(root, 'service') AS root_service,
+           get_field(root, 'operation') AS root_operation, start_time, end_time,
+           {duration} AS duration_ns, ({duration}) / 1e6 AS duration_ms,
+           span_count, error_count, services
+         FROM (
            SELECT trace_id,
-             first_value(service_name ORDER BY start_time, span_id)
-               FILTER (WHERE parent_span_id IS NULL) AS root_service,
-             first_value(name ORDER BY start_time, span_id)
-               FILTER (WHERE parent_span_id IS NULL) AS root_operation,
+             trace_root(span_id, parent_span_id, start_time, service_name, name) AS root,
              min(start_time) AS start_time, max({END_TIME}) AS end_time,
              count(*) AS span_count,
              count(*) FILTER (WHERE status_code = 'ERROR') AS error_count,
              array_sort(array_agg(DISTINCT service_name)) AS services
-           FROM span_rows GROUP BY trace_id),
-         rootless AS (
-           SELECT trace_id FROM span_rows GROUP BY trace_id
-           HAVING count(*) FILTER (WHERE parent_span_id IS NULL) = 0),
-         orphans AS (
-           SELECT s.trace_id AS orphan_trace_id,
-             first_value(s.service_name ORDER BY s.start_time, s.span_id) AS service,
-             first_value(s.name ORDER BY s.start_time, s.span_id) AS operation
-           FROM span_rows s
-           JOIN rootless r ON s.trace_id = r.trace_id
-           LEFT ANTI JOIN span_rows p
-             ON p.trace_id = s.trace_id AND p.span_id = s.parent_span_id
-           GROUP BY s.trace_id)
-         SELECT hex_id(trace_id) AS trace_id,
-           coalesce(root_service, service) AS root_service,
-           coalesce(root_operation, operation) AS root_operation,
-           start_time, end_time,
-           CAST(end_time AS BIGINT) - CAST(start_time AS BIGINT) AS duration_ns,
-           (CAST(end_time AS BIGINT) - CAST(start_time AS BIGINT)) / 1e6 AS duration_ms,
-           span_count, error_count, services
-         FROM grouped LEFT JOIN orphans ON trace_id = orphan_trace_id"
+           FROM span_rows GROUP BY trace_id)"
     )
 }
 
@@ -163,6 +144,7 @@ pub(crate) fn views(base: Arc<dyn TableProvider>) -> Result<Vec<(&'static str, A
         .build();
     let context = SessionContext::new_with_state(state);
     context.register_table(BASE, base)?;
+    context.register_udaf(TraceRoot::udaf());
     let state = context.state();
     definitions()
         .into_iter()

@@ -77,6 +77,17 @@ async fn a_trace_is_found_through_the_index() {
 }
 
 #[tokio::test]
+async fn views_find_a_trace_through_the_index_too() {
+    let s = Session::new(&flushed());
+    for table in ["traces", "events", "links"] {
+        let sql = format!("SELECT * FROM {table} WHERE trace_id = '{}'", trace_hex(120));
+        let plan = plan(&s, &sql).await;
+        assert_eq!(plan.matches("segments=1 of 4").count(), 1, "{plan}");
+        assert!(!plan.contains("segments=4"), "{plan}");
+    }
+}
+
+#[tokio::test]
 async fn segments_outside_the_time_are_not_opened() {
     let s = Session::new(&flushed());
     let sql = "SELECT count(name) FROM spans WHERE start_time >= '2026-01-01T00:00:03Z'";

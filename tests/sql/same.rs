@@ -101,9 +101,10 @@ fn stores() -> Vec<(&'static str, Store)> {
     stores
 }
 
-fn queries() -> Vec<String> {
+/// Conditions on spans.
+fn conditions() -> Vec<String> {
     let trace = trace_hex(3);
-    let conditions = [
+    vec![
         "true".to_owned(),
         "attributes['route'] = '/r3'".to_owned(),
         "attributes['route'] <> '/r3'".to_owned(),
@@ -138,44 +139,48 @@ fn queries() -> Vec<String> {
         "start_time BETWEEN '2026-01-01T00:00:00.019Z' AND '2026-01-01T00:00:00.022Z'".to_owned(),
         "start_time < '2025-01-01'".to_owned(),
         "service_name = 'cart' AND kind = 'server'".to_owned(),
-    ];
+    ]
+}
+
+const MORE: &[&str] = &[
+    "SELECT * FROM spans",
+    "SELECT attributes['route'], count(*) FROM spans GROUP BY 1",
+    "SELECT attributes['code'], count(*) FROM spans GROUP BY attributes['code']",
+    "SELECT attributes['flag'], attributes['size'], attr_text(attributes, 'size') FROM spans",
+    "SELECT attr_int(attributes, 'size'), attr_float(attributes, 'code') FROM spans",
+    "SELECT attr_text(attributes, 'flag'), attr_int(attributes, 'flag') FROM spans",
+    "SELECT min(start_time), max(start_time), count(*) FROM spans",
+    "SELECT max(attributes['size']) FROM spans WHERE attributes['code'] = 404",
+    "SELECT name, start_time FROM spans ORDER BY start_time DESC LIMIT 7",
+    "SELECT trace_id, count(*) FROM spans GROUP BY trace_id",
+    "SELECT c.name, p.name, p.attributes['route'] FROM spans c JOIN spans p \
+     ON c.parent_span_id = p.span_id WHERE c.attributes['code'] = 500",
+    "SELECT name FROM spans WHERE attributes['size'] = \
+     (SELECT max(attributes['size']) FROM spans)",
+    "FROM spans |> WHERE attributes['size'] > 20 |> AGGREGATE count(*) AS n \
+     GROUP BY attributes['route'] AS route |> ORDER BY route",
+    "WITH x AS (SELECT attributes AS a, trace_id AS t FROM spans) \
+     SELECT t, a['route'] FROM x WHERE a['code'] = 404",
+    "SELECT attributes['route'] FROM spans WHERE attributes['size'] > 100 \
+     UNION SELECT attributes['rare'] FROM spans",
+    "SELECT CASE WHEN attributes['code'] = 404 THEN attributes['route'] ELSE 'x' END \
+     FROM spans",
+    "SELECT * FROM traces",
+    "SELECT service_name, spans, errors, first_seen, last_seen FROM services",
+    "SELECT service_name, name, kind, spans FROM operations",
+    "SELECT caller, callee, calls, errors FROM service_edges",
+];
+
+fn queries() -> Vec<String> {
     let mut queries: Vec<String> = Vec::new();
-    for condition in conditions {
+    for condition in conditions() {
         queries.push(format!("SELECT name FROM spans WHERE {condition}"));
         queries.push(format!(
             "SELECT count(*), sum(attributes['size']), sum(attributes['code']) FROM spans \
              WHERE {condition}"
         ));
     }
-    let more = [
-        "SELECT * FROM spans",
-        "SELECT attributes['route'], count(*) FROM spans GROUP BY 1",
-        "SELECT attributes['code'], count(*) FROM spans GROUP BY attributes['code']",
-        "SELECT attributes['flag'], attributes['size'], attr_text(attributes, 'size') FROM spans",
-        "SELECT attr_int(attributes, 'size'), attr_float(attributes, 'code') FROM spans",
-        "SELECT attr_text(attributes, 'flag'), attr_int(attributes, 'flag') FROM spans",
-        "SELECT min(start_time), max(start_time), count(*) FROM spans",
-        "SELECT max(attributes['size']) FROM spans WHERE attributes['code'] = 404",
-        "SELECT name, start_time FROM spans ORDER BY start_time DESC LIMIT 7",
-        "SELECT trace_id, count(*) FROM spans GROUP BY trace_id",
-        "SELECT c.name, p.name, p.attributes['route'] FROM spans c JOIN spans p \
-         ON c.parent_span_id = p.span_id WHERE c.attributes['code'] = 500",
-        "SELECT name FROM spans WHERE attributes['size'] = \
-         (SELECT max(attributes['size']) FROM spans)",
-        "FROM spans |> WHERE attributes['size'] > 20 |> AGGREGATE count(*) AS n \
-         GROUP BY attributes['route'] AS route |> ORDER BY route",
-        "WITH x AS (SELECT attributes AS a, trace_id AS t FROM spans) \
-         SELECT t, a['route'] FROM x WHERE a['code'] = 404",
-        "SELECT attributes['route'] FROM spans WHERE attributes['size'] > 100 \
-         UNION SELECT attributes['rare'] FROM spans",
-        "SELECT CASE WHEN attributes['code'] = 404 THEN attributes['route'] ELSE 'x' END \
-         FROM spans",
-        "SELECT * FROM traces",
-        "SELECT service_name, spans, errors, first_seen, last_seen FROM services",
-        "SELECT service_name, name, kind, spans FROM operations",
-        "SELECT caller, callee, calls, errors FROM service_edges",
-    ];
-    queries.extend(more.map(str::to_owned));
+    queries.extend(MORE.iter().map(|sql| (*sql).to_owned()));
     queries
 }
 

@@ -65,6 +65,20 @@ async fn a_trace_with_several_roots_has_the_earliest() {
 }
 
 #[tokio::test]
+async fn a_trace_without_a_root_has_its_earliest_orphan_and_circles_have_one_too() {
+    let s = Session::new(&store(&[
+        span("late", 1, 5, 77),
+        span("early", 1, 3, 88),
+        span("child", 1, 2, 5),
+        span("circle", 2, 10, 11),
+        span("circle", 2, 11, 10),
+        span("self", 3, 12, 12),
+    ]));
+    let sql = "SELECT root_service, root_operation FROM traces ORDER BY trace_id";
+    assert_eq!(ask(&s, sql).await, ["early|op3", "circle|op10", "self|op12"]);
+}
+
+#[tokio::test]
 async fn edges_are_spans_whose_parent_is_in_another_service() {
     let s = session();
     let sql = "SELECT caller, callee, calls, errors FROM service_edges";
