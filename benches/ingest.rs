@@ -1,5 +1,5 @@
-//! How many spans a second one thread appends: the realistic corpus (about 500 bytes a span) through
-//! `append_otlp`, without syncs, on the real disk and on the one in memory.
+//! How many spans a second one thread appends: the realistic corpus (about 500 bytes a span)
+//! through `append_otlp`, without syncs, on the real disk and on the one in memory.
 
 #![allow(missing_docs)] // criterion's macros make the entry points
 

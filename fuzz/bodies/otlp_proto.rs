@@ -1,5 +1,5 @@
-//! An OTLP request: the engine must take it, refuse it and reject its spans exactly as prost and the
-//! rules say, and give the same rows.
+//! An OTLP request: the engine must take it, refuse it and reject its spans exactly as prost and
+//! the rules say, and give the same rows.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! The power fails, or the process dies, at any call that changes the disk: what was acknowledged is
-//! there once, a request is there whole or not at all, and nothing is called damage.
+//! The power fails, or the process dies, at any call that changes the disk: what was acknowledged
+//! is there once, a request is there whole or not at all, and nothing is called damage.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;

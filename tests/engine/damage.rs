@@ -1,5 +1,5 @@
-//! Torn and rotten bytes: a torn end of the log is cut off silently, everything else is reported, and
-//! no wrong row is ever read.
+//! Torn and rotten bytes: a torn end of the log is cut off silently, everything else is reported,
+//! and no wrong row is ever read.
 
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,8 @@
 //! The rules of the house, as functions over source text. tests/tidy.rs applies them to every file.
 
-/// The rooms of engine/src from the top down, with their floors. A room imports only from lines below
-/// its own. Two floors have a step: every room may name `error`, and options hold plain data of
-/// the model.
+/// The rooms of engine/src from the top down, with their floors. A room imports only from lines
+/// below its own. Two floors have a step: every room may name `error`, and options hold plain data
+/// of the model.
 pub const FLOORS: &[(&str, &[&str])] = &[
     ("6", &["store"]),
     ("5", &["snapshot", "maintenance"]),
@@ -33,8 +33,8 @@ pub const BANNED: &[(&str, &str)] = &[
 /// What must not stand in the engine and in tests, and why.
 pub const SLEEP: (&str, &str) = ("thread::sleep", "wait for a condition instead");
 
-/// Characters beyond ASCII that user interfaces draw with: boxes, blocks, Braille spinners, katakana
-/// (names in the demo), and a few signs.
+/// Characters beyond ASCII that user interfaces draw with: boxes, blocks, Braille spinners, and a
+/// few signs.
 const DRAWN: &str = "…·→×µ•✓✗▸▾‥";
 
 /// Where a room of engine/src stands in `FLOORS`; `None` for names that are no room.
@@ -272,7 +272,7 @@ pub fn wide_lines(source: &str) -> Vec<(usize, usize)> {
 
 /// Characters that source must not have, with their lines.
 pub fn strange_characters(source: &str) -> Vec<(usize, char)> {
-    let drawn = |c: char| matches!(c, '\u{2500}'..='\u{259f}' | '\u{2800}'..='\u{28ff}' | '\u{30a0}'..='\u{30ff}');
+    let drawn = |c: char| matches!(c, '\u{2500}'..='\u{259f}' | '\u{2800}'..='\u{28ff}');
     let strange = |c: &char| !c.is_ascii() && !drawn(*c) && !DRAWN.contains(*c);
     let lines = source.lines().enumerate();
     lines.filter_map(|(at, line)| line.chars().find(strange).map(|c| (at + 1, c))).collect()
