@@ -171,7 +171,9 @@ impl Session {
         let state = self.state.clone()?;
         let config = state.config().clone().with_extension(Arc::new(BoundSnapshot(snapshot)));
         let builder = SessionStateBuilder::new_from_existing(state).with_config(config);
-        let state = with_rules(builder, catalog, params.clone()).build();
+        let mut state = with_rules(builder, catalog, params.clone()).build();
+        // `now()` is the time at which the statement began.
+        state.mark_start_execution();
         // Nothing below waits for anything: our tables are in memory or read by this thread.
         futures::executor::block_on(async {
             let plan = state

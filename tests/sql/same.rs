@@ -210,3 +210,46 @@ async fn refusals_are_the_same_wherever_the_rows_stand() {
         assert!(words.contains("attr_int(attributes, 'code')"), "{name}: {words}");
     }
 }
+
+/// Random conditions out of those above, joined by AND, OR and NOT (seed 7): the spans that match,
+/// that do not, and of which it cannot be told are all spans, and the same in every store.
+#[tokio::test]
+async fn random_conditions_divide_the_spans_in_three_the_same_way_everywhere() {
+    let sessions: Vec<_> =
+        stores().into_iter().map(|(name, store)| (name, Session::new(&store))).collect();
+    let atoms = conditions();
+    let mut state = 7u64;
+    let mut below = |n: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963);
+        usize::try_from(state >> 33).expect("31 bits") % n
+    };
+    for _ in 0..60 {
+        let mut condition = format!("({})", atoms[below(atoms.len())]);
+        for _ in 0..below(4) {
+            let other = &atoms[below(atoms.len())];
+            condition = match below(4) {
+                0 => format!("({condition} AND ({other}))"),
+                1 => format!("({condition} OR ({other}))"),
+                2 => format!("NOT ({condition} OR ({other}))"),
+                _ => format!("({condition} AND NOT ({other}))"),
+            };
+        }
+        let mut first: Option<Vec<Vec<String>>> = None;
+        for (name, session) in &sessions {
+            let mut parts = Vec::new();
+            for part in ["", "NOT ", "IS NULL"] {
+                let whole = match part {
+                    "IS NULL" => format!("({condition}) IS NULL"),
+                    _ => format!("{part}({condition})"),
+                };
+                let sql = format!("SELECT name FROM spans WHERE {whole}");
+                parts.push(ask_sorted(session, &sql).await);
+            }
+            assert_eq!(parts.iter().map(Vec::len).sum::<usize>(), 50, "{name}: {condition}");
+            match &first {
+                Some(first) => assert_eq!(*first, parts, "{name}: {condition}"),
+                None => first = Some(parts),
+            }
+        }
+    }
+}

@@ -107,6 +107,15 @@ fn analyze_expr(catalog: &Catalog, expr: Expr, schema: &DFSchema) -> Result<Tran
         Expr::Case(case) => analyze_case(catalog, case, schema),
         Expr::InSubquery(query) => analyze_in_subquery(catalog, query, schema),
         Expr::AggregateFunction(function) => analyze_aggregate(catalog, function, schema),
+        Expr::WindowFunction(function) => {
+            let name = function.fun.name();
+            if is_extreme(name) {
+                for arg in &function.params.args {
+                    types::refuse_extreme(catalog, name, arg, schema)?;
+                }
+            }
+            Ok(Transformed::no(Expr::WindowFunction(function)))
+        }
         Expr::Like(mut like) => {
             let changed = match role(&like.expr, schema) {
                 Some(role) => words::normalise_like(&role, &mut like)?,
