@@ -55,8 +55,8 @@ pub enum Error {
         /// Which limit was reached.
         what: &'static str,
     },
-    /// The disk is full, or fuller than `Options::disk_floor_bytes` allows. Reading and retention go
-    /// on; send the request again once there is room.
+    /// The disk is full, or fuller than `Options::disk_floor_bytes` allows. Reading and retention
+    /// go on; send the request again once there is room.
     #[error("{path}: the disk is full ({free_bytes} bytes free)", path = path.display())]
     DiskFull {
         /// The directory.

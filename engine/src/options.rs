@@ -13,8 +13,8 @@ pub enum Durability {
     /// After the bytes are on stable storage (`fdatasync` returned). Survives power loss.
     #[default]
     Sync,
-    /// After the operating system took the bytes; they are synced this often. A crash of the process
-    /// loses nothing, power loss at most this long.
+    /// After the operating system took the bytes; they are synced this often. A crash of the
+    /// process loses nothing, power loss at most this long.
     Interval(Duration),
     /// After the operating system took the bytes; it writes them when it likes. A crash of the
     /// process loses nothing, power loss whatever was not written yet.
@@ -23,8 +23,8 @@ pub enum Durability {
 
 /// How long spans are kept. By default 7 days and 10 GiB, whichever is reached first.
 ///
-/// Both limits drop whole segments, the oldest in order of ingest first; a span is never dropped for
-/// the time that its sender gave it.
+/// Both limits drop whole segments, the oldest in order of ingest first; a span is never dropped
+/// for the time that its sender gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     pub(crate) age_max: Option<Duration>,

@@ -97,8 +97,8 @@ pub fn read_all(fs: &dyn Fs, path: &Path, bytes_max: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a new file so that it is there whole or not at all: write `<path>.tmp`, sync, rename, sync
-/// the directory.
+/// Writes a new file so that it is there whole or not at all: write `<path>.tmp`, sync, rename,
+/// sync the directory.
 ///
 /// # Errors
 /// `Io`. The temporary file may stay; opening a store removes it.
@@ -111,5 +111,5 @@ pub fn create_durably(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> Result<()> {
     file.write_all_at(bytes, 0)?;
     file.sync_data()?;
     fs.rename(&tmp, path)?;
-    fs.sync_dir(path.parent().unwrap_or(Path::new(".")))
+    fs.sync_dir(names::around(path))
 }

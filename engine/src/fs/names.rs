@@ -12,6 +12,14 @@
 
 use std::path::{Path, PathBuf};
 
+/// The directory around a path; `.` for a bare name.
+pub fn around(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
 /// The lock file.
 pub fn lock(store: &Path) -> PathBuf {
     store.join("LOCK")

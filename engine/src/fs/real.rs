@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
+use super::names::around;
 use super::{File, Fs, Lock};
 use crate::error::{Error, Result};
 
@@ -17,14 +18,6 @@ pub struct RealFs;
 
 fn at<T>(path: &Path, result: std::io::Result<T>) -> Result<T> {
     result.map_err(|e| Error::io(path, &e))
-}
-
-/// The directory around a path; `.` for a bare name.
-fn around(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
 }
 
 impl Fs for RealFs {

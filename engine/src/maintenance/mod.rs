@@ -1,4 +1,4 @@
-//! Maintenance: memtables to segments, small segments to large ones, and which segments are too old.
+//! Maintenance: memtables to segments, small segments to large ones, and which are too old.
 //!
 //! Deciding and doing are apart: `plan` looks at a version and limits and does no I/O; `flush` and
 //! `compact` write one new segment each and change nothing else. It promises that a new segment is

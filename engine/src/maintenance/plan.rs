@@ -29,8 +29,8 @@ pub struct CompactionLimits {
 }
 
 impl CompactionLimits {
-    /// Limits that suit this retention: a segment spans at most an eighth of the time that spans are
-    /// kept, and at least an hour.
+    /// Limits that suit this retention: a segment spans at most an eighth of the time that spans
+    /// are kept, and at least an hour.
     pub fn new(segment_bytes_max: u64, retention: &Retention) -> Self {
         let eighth = retention.age_max.map_or(Duration::MAX, |age| age / 8);
         Self { segment_bytes_max, ingest_span_max: eighth.max(Duration::from_secs(3600)) }

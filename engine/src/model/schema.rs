@@ -4,12 +4,13 @@
 //! |---|---|---|
 //! | trace_id, span_id | FixedSizeBinary(16), (8) | |
 //! | parent_span_id | FixedSizeBinary(8) | null: a root |
-//! | name, service_name | Utf8View | `service_name` is `unknown_service` where the resource names none |
+//! | name, service_name | Utf8View | `unknown_service` where the resource names none |
 //! | kind, status_code | Utf8View | OpenTelemetry's words: `SERVER`, `ERROR`, ... |
-//! | status_message, trace_state, scope_name, scope_version, *_schema_url | Utf8View | null: empty |
+//! | status_message, trace_state, scope_name, scope_version | Utf8View | null: empty |
+//! | resource_schema_url, scope_schema_url | Utf8View | null: empty |
 //! | start_time | Timestamp(ns, UTC) | |
 //! | duration_ns | Int64 | end minus start; negative is kept and marked |
-//! | attributes, resource_attributes, scope_attributes | Utf8View | complete JSON object, see `json` |
+//! | attributes, resource_attributes, scope_attributes | Utf8View | complete JSON, see `json` |
 //! | events, links | Utf8View | JSON array of objects, null: none; see `json` |
 //! | flags, dropped_*_count, marks | UInt32 | `marks`: bits of `Marks` |
 

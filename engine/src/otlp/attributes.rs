@@ -81,12 +81,6 @@ pub struct Attributes<'a> {
 }
 
 impl<'a> Attributes<'a> {
-    /// Forgets the entries, keeps the memory.
-    pub fn clear(&mut self) {
-        self.entries.clear();
-        self.dropped = 0;
-    }
-
     /// Takes one KeyValue message; of a key that stands twice, the last value counts.
     pub fn push(&mut self, message: &'a [u8], marks: &mut Marks) {
         let (key, value) = key_value(message);

@@ -123,36 +123,53 @@ impl Inner {
         self.last_ingest_ns.fetch_max(now, Ordering::SeqCst).max(now)
     }
 
-    /// Commits one group if nobody else does; whether it had the chance.
-    pub(super) fn try_commit(&self) -> bool {
-        let log = match self.log.try_lock() {
-            Ok(log) => log,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return false,
-        };
-        self.commit(log);
-        true
+    /// Works on the log while nobody else does. Whoever wanted to commit meanwhile is called
+    /// afterwards: every use of the log goes through here or `try_with_log`, or a thread would wait
+    /// for a commit that nobody does.
+    pub(super) fn with_log<T>(&self, work: impl FnOnce(&mut Log) -> T) -> T {
+        self.use_log(lock(&self.log), work)
     }
 
-    /// Commits everything that waits.
-    pub(super) fn commit_all(&self) {
-        while !lock(&self.queue).is_empty() {
-            self.commit(lock(&self.log));
+    /// As `with_log`, unless somebody else works on the log.
+    pub(super) fn try_with_log<T>(&self, work: impl FnOnce(&mut Log) -> T) -> Option<T> {
+        match self.log.try_lock() {
+            Ok(log) => Some(self.use_log(log, work)),
+            Err(TryLockError::Poisoned(poisoned)) => {
+                Some(self.use_log(poisoned.into_inner(), work))
+            }
+            Err(TryLockError::WouldBlock) => None,
         }
     }
 
-    /// Commits one group, then calls the thread that waits for the first request behind it.
-    fn commit(&self, mut log: MutexGuard<'_, Log>) {
-        let group = self.take_group();
-        if !group.is_empty() {
-            self.commit_group(&mut log, group);
-        }
+    fn use_log<T>(&self, mut log: MutexGuard<'_, Log>, work: impl FnOnce(&mut Log) -> T) -> T {
+        let done = work(&mut log);
         drop(log);
         let next = lock(&self.queue).waiting.first().map(|queued| queued.ticket.clone());
         if let Some(next) = next
             && !next.call()
         {
             self.wake_committer();
+        }
+        done
+    }
+
+    /// Commits one group if nobody else works on the log; whether it had the chance.
+    pub(super) fn try_commit(&self) -> bool {
+        self.try_with_log(|log| self.commit(log)).is_some()
+    }
+
+    /// Commits everything that waits.
+    pub(super) fn commit_all(&self) {
+        while !lock(&self.queue).is_empty() {
+            self.with_log(|log| self.commit(log));
+        }
+    }
+
+    /// Commits one group.
+    fn commit(&self, log: &mut Log) {
+        let group = self.take_group();
+        if !group.is_empty() {
+            self.commit_group(log, group);
         }
     }
 
@@ -268,7 +285,7 @@ impl Inner {
         }
     }
 
-    /// Syncs the log. After a failed sync nobody knows what is on the disk: the store stops writing.
+    /// Syncs the log. After a failed sync nobody knows what is on the disk: writing stops.
     pub(super) fn sync_log(&self, log: &mut Log) -> Result<()> {
         let begun = Instant::now();
         let synced = log.writer.sync();

@@ -17,8 +17,8 @@
 //! | stats | `Stats` |
 //!
 //! Locks: `turn` (one maintenance step at a time) and `log` (whoever holds it commits) are held
-//! during I/O and nobody waits for one while holding the other; whoever commits may wait for a flush.
-//! `queue` and `state` are taken last and held for moments, never during I/O.
+//! during I/O and nobody waits for one while holding the other, since whoever commits may wait for
+//! a flush. `queue` and `state` are taken last and held for moments, never during I/O.
 
 mod commit;
 mod maintain;
@@ -206,8 +206,8 @@ impl Store {
         Ok(Self(Arc::new(Handle { inner, threads })))
     }
 
-    /// Stores an OTLP request (the protobuf bytes of an `ExportTraceServiceRequest`, at most 16 MiB)
-    /// and returns when it is on disk, as `Options::durability` has it, and visible.
+    /// Stores an OTLP request (the protobuf bytes of an `ExportTraceServiceRequest`, at most
+    /// 16 MiB) and returns when it is on disk, as `Options::durability` has it, and visible.
     ///
     /// # Errors
     /// `Invalid` when the bytes are no request (nothing is stored), `Busy` and `DiskFull` (try
@@ -234,7 +234,7 @@ impl Store {
     /// `Closed`, `Poisoned`, `Io`; nothing is lost: the spans stay in the log and in memory.
     pub fn flush(&self) -> Result<()> {
         let inner = self.open_inner()?;
-        inner.seal(&mut lock(&inner.log))?;
+        inner.with_log(|log| inner.seal(log))?;
         inner.flush_sealed(&lock(&inner.turn))
     }
 
@@ -246,8 +246,7 @@ impl Store {
     pub fn sync(&self) -> Result<()> {
         let inner = self.open_inner()?;
         inner.check_poison()?;
-        let mut log = lock(&inner.log);
-        if log.dirty { inner.sync_log(&mut log) } else { Ok(()) }
+        inner.with_log(|log| if log.dirty { inner.sync_log(log) } else { Ok(()) })
     }
 
     /// Flushes, drops what retention does not keep, and merges segments to as few as the limits
@@ -320,7 +319,7 @@ impl Handle {
                 tracing::error!(target: "amida::store", "a background thread panicked");
             }
         }
-        let sealed = inner.check_poison().and_then(|()| inner.end_file(&mut lock(&inner.log)));
+        let sealed = inner.check_poison().and_then(|()| inner.with_log(|log| inner.end_file(log)));
         drop(lock(&inner.lock).take());
         sealed
     }

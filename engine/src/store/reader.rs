@@ -22,16 +22,16 @@ use crate::wal::{Step, WalReader};
 const TRIES: usize = 16;
 
 /// Reads a store beside the process that writes it, or with no writer at all; takes no lock and
-/// writes nothing.
+/// writes nothing. Cheap to clone; clones are the same view and are refreshed together.
 ///
 /// It sees what was appended when it was opened or refreshed last. It may see rows shortly before
 /// they are acknowledged, and a crash of the machine may take those away; never torn rows.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Reader {
     path: PathBuf,
     fs: Arc<dyn Fs>,
     cache: Arc<MetadataCache>,
-    view: Mutex<View>,
+    view: Arc<Mutex<View>>,
 }
 
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Reader {
             logs: BTreeMap::new(),
             damage: Vec::new(),
         };
-        let reader = Self { path, fs: options.fs.clone(), cache, view: Mutex::new(view) };
+        let reader = Self { path, fs: options.fs.clone(), cache, view: Arc::new(Mutex::new(view)) };
         reader.refresh()?;
         Ok(reader)
     }

@@ -92,6 +92,9 @@ pub fn load_or_create(fs: &dyn Fs, store: &Path, store_id: [u8; 16]) -> Result<V
         fs.create_dir_all(&dir)?;
     }
     fs.create_dir_all(&names::manifest_dir(store))?;
+    // An earlier try may have made the directories and failed to sync them.
+    fs.sync_dir(store)?;
+    fs.sync_dir(names::around(store))?;
     let version = Version::first(store_id);
     manifest::commit(fs, store, &version)?;
     Ok(version)

@@ -83,10 +83,8 @@ fn commit(inner: &Inner) {
     while inner.committer.wait(interval) {
         inner.commit_all();
         if interval.is_some() {
-            let mut log = lock(&inner.log);
-            if log.dirty
-                && let Err(error) = inner.sync_log(&mut log)
-            {
+            let synced = inner.with_log(|log| if log.dirty { inner.sync_log(log) } else { Ok(()) });
+            if let Err(error) = synced {
                 inner.counters.failed(&error);
             }
         }
@@ -115,9 +113,8 @@ fn round(inner: &Inner) -> Result<()> {
         .active_since
         .is_some_and(|since| since.elapsed() >= inner.options.seal_age);
     // Whoever holds the log may be waiting for a flush: then the next round seals.
-    if due && let Ok(mut log) = inner.log.try_lock() {
-        inner.seal(&mut log)?;
-        drop(log);
+    if due && let Some(sealed) = inner.try_with_log(|log| inner.seal(log)) {
+        sealed?;
         inner.flush_sealed(&turn)?;
     }
     while inner.compact_next(&turn)? {}

@@ -1,7 +1,7 @@
 //! Writes log files: groups of records at known offsets.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::format::{
     ALIGNMENT, FILE_HEADER_BYTES, FileHeader, PAYLOAD_BYTES_MAX, RECORD_HEADER_BYTES, RecordHeader,
@@ -19,7 +19,6 @@ const ALLOCATE_BYTES: u64 = 4 << 20;
 #[derive(Debug)]
 pub struct WalWriter {
     file: Box<dyn File>,
-    path: PathBuf,
     header: FileHeader,
     /// End of the last whole record.
     end: u64,
@@ -48,7 +47,6 @@ impl WalWriter {
         create_durably(fs, &path, &header.encode())?;
         Ok(Self {
             file: fs.open_write(&path)?,
-            path,
             header,
             end: FILE_HEADER_BYTES as u64,
             allocated: FILE_HEADER_BYTES as u64,
@@ -63,6 +61,7 @@ impl WalWriter {
     }
 
     /// Bytes of whole records and the file header.
+    #[cfg(test)]
     pub fn len(&self) -> u64 {
         self.end
     }
@@ -151,10 +150,5 @@ impl WalWriter {
         self.file.set_len(self.end)?;
         self.allocated = self.end;
         Ok(())
-    }
-
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 }
