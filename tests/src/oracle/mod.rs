@@ -99,7 +99,7 @@ pub struct Oracle {
 impl Oracle {
     /// What a store must do with this body.
     pub fn judge(&self, body: &[u8]) -> Judgement {
-        if body.is_empty() || body.len() > BODY_BYTES_MAX {
+        if body.len() > BODY_BYTES_MAX {
             return Judgement::Refuse(format!("{} bytes", body.len()));
         }
         // Values below the depth limit are not looked at, so what stands there cannot be wrong.
