@@ -1,6 +1,6 @@
 //! A service that keeps its own traces: open, append, read, find a trace, scan.
 //!
-//! `cargo run -p amida --example embed`
+//! `cargo run --example embed`
 
 use std::error::Error;
 

@@ -1,6 +1,6 @@
 //! Spans into a store in memory, and SQL out of it.
 //!
-//! `cargo run -p amida-sql --example query`
+//! `cargo run --example query`
 
 use std::error::Error;
 

@@ -107,7 +107,7 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    /// A session with the default limits over a `Store`, an `Arc<Reader>` or a `Snapshot`.
+    /// A session with the default limits over a `Store`, an `Reader` or a `Snapshot`.
     pub fn new(source: &(impl Source + Clone)) -> Self {
         Self::with_options(source, SessionOptions::default())
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use amida::{Reader, Snapshot, Store};
 
-/// Something that gives snapshots: a store, a reader beside it (shared as `Arc<Reader>`), or one
+/// Something that gives snapshots: a store, a reader beside it or one
 /// snapshot for ever.
 pub trait Source: Send + Sync + 'static {
     /// A consistent view of what is stored now.

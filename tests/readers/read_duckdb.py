@@ -3,12 +3,14 @@
 Usage: read_duckdb.py EXPECTED.json FILE...
 """
 
+import re
+from pathlib import Path
+
 import duckdb
 from common import arguments, same
 
 expected, files = arguments()
 db = duckdb.connect()
-# The same line stands in the README.
 SPANS = "read_parquet($files, union_by_name=true)"
 
 
@@ -28,6 +30,14 @@ for key, values in expected["attributes"].items():
     value = f"""attributes->>'$."{key}"'"""
     found = ask(f"SELECT {value} AS v, count(*) FROM {SPANS} WHERE v IS NOT NULL GROUP BY 1")
     same(key, dict(found), values)
+
+# What the README tells its readers to type, word for word.
+readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+query = re.search(r"```sql\n(SELECT [^`]*read_parquet[^`]*)```", readme).group(1)
+rows = db.execute(query.replace("DIR", str(Path(files[0]).parents[1]))).fetchall()
+routes = {route: count for route, count in rows if route is not None}
+same("the README's query", routes, expected["attributes"].get("http.route", {}))
+same("the README's query, all rows", sum(count for _, count in rows), expected["spans"])
 
 columns = {name: kind for name, kind, *_ in ask(f"DESCRIBE SELECT * FROM {SPANS}")}
 promoted = [name for name in columns if name.startswith("attr.")]

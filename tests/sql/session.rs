@@ -97,7 +97,7 @@ async fn a_reader_beside_the_writer_answers_too() {
     let path = folder.path().join("traces");
     let store = Store::options().disk_floor_bytes(0).open(&path).expect("opened");
     append(&store, &specs());
-    let reader = std::sync::Arc::new(Reader::open(&path).expect("read"));
+    let reader = Reader::open(&path).expect("read");
     let s = Session::new(&reader);
     assert_eq!(ask(&s, "SELECT count(*) FROM spans").await, ["6"]);
     assert_eq!(ask(&s, "SELECT sum(attributes['n']) FROM spans").await, ["506"]);
@@ -158,7 +158,7 @@ async fn damage_is_an_error_of_the_engine_never_another_answer() {
         let mut bytes = whole.clone();
         bytes[whole.len() * part / 16] ^= 0x10;
         std::fs::write(&file, &bytes).expect("written");
-        let reader = std::sync::Arc::new(Reader::open(&path).expect("opened"));
+        let reader = Reader::open(&path).expect("opened");
         if reader.stats().segments == 0 || !reader.stats().damage.is_empty() {
             continue;
         }
