@@ -1,1 +1,68 @@
-fn main() {}
+//! `amida`: put traces into a store, ask SQL of them, draw one.
+//!
+//! | file | purpose |
+//! |---|---|
+//! | args | the command line |
+//! | commands/ | one file per reading command |
+//! | import/ | files of spans into a store |
+//! | demo/ | two systems that never were, from their spans to answers |
+//! | output/ | tables, formats, numbers for people, the broken pipe |
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod args;
+mod commands;
+mod demo;
+mod import;
+mod output;
+
+use self::args::{Args, Command};
+use self::commands::{Failure, Outcome};
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Nobody reads, nobody misses it.
+            drop(error.print());
+            // clap would exit with 2, which here says that some input was rejected.
+            return if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        }
+    };
+    log();
+    match run(args.command) {
+        Ok(Outcome::Good) => ExitCode::SUCCESS,
+        Ok(Outcome::Failed) => ExitCode::FAILURE,
+        Ok(Outcome::SomeRejected) => ExitCode::from(2),
+        Err(Failure::NobodyReads) => ExitCode::SUCCESS,
+        Err(Failure::Because(why)) => {
+            eprintln!("amida: {}", output::visible(&why));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<Outcome, Failure> {
+    match command {
+        Command::Import(args) => import::run(&args),
+        Command::Sql(args) => commands::sql::run(&args),
+        Command::Trace(args) => commands::trace::run(&args),
+        Command::Compact(args) => commands::compact::run(&args),
+        Command::Info(args) => commands::info::run(&args),
+        Command::Files(args) => commands::files::run(&args),
+        Command::Demo(args) => demo::run(&args).map(|()| Outcome::Good).map_err(Failure::Because),
+    }
+}
+
+/// The engine's log on standard error: warnings, or what `AMIDA_LOG` says.
+fn log() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_env("AMIDA_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(output::colours(&std::io::stderr()))
+        .init();
+}

@@ -1,0 +1,80 @@
+//! The commands that read a store, and `compact`. Each gives an outcome or a reason for people.
+
+use std::io;
+use std::path::Path;
+
+use amida::Reader;
+
+pub mod compact;
+pub mod files;
+pub mod info;
+pub mod sql;
+pub mod trace;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All is well.
+    Good,
+    /// It said what is wrong.
+    Failed,
+    /// It is done, but without some of the input.
+    SomeRejected,
+}
+
+/// Why a command could not go on.
+#[derive(Debug)]
+pub enum Failure {
+    /// Words for the user.
+    Because(String),
+    /// Standard output was closed: whoever read it has enough.
+    NobodyReads,
+}
+
+impl From<amida::Error> for Failure {
+    fn from(error: amida::Error) -> Self {
+        Self::Because(error.to_string())
+    }
+}
+
+impl From<amida_sql::Error> for Failure {
+    fn from(error: amida_sql::Error) -> Self {
+        Self::Because(error.to_string())
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Self::NobodyReads
+        } else {
+            Self::Because(error.to_string())
+        }
+    }
+}
+
+impl From<String> for Failure {
+    fn from(words: String) -> Self {
+        Self::Because(words)
+    }
+}
+
+/// Opens a store for reading, beside a writer or not.
+pub fn open(dir: &Path) -> Result<Reader, Failure> {
+    if !dir.exists() {
+        return Err(Failure::Because(format!("{}: there is no such directory", dir.display())));
+    }
+    Ok(Reader::open(dir)?)
+}
+
+/// A runtime for queries.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| Failure::Because(format!("no threads for queries: {error}")))
+}
+
+/// Nanoseconds since the epoch as RFC 3339.
+pub fn rfc3339(ns: i64) -> String {
+    use chrono::{DateTime, SecondsFormat};
+    DateTime::from_timestamp_nanos(ns).to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}

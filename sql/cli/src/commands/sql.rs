@@ -1,0 +1,98 @@
+//! `amida sql`: one statement, its answer as a stream.
+
+use std::io::{IsTerminal, Read};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use amida_sql::{Session, SessionOptions};
+use futures::StreamExt;
+
+use super::{Failure, Outcome, open, runtime};
+use crate::args::{AnswerFormat, SqlArgs};
+use crate::output;
+use crate::output::formats::{Answer, Sink};
+
+/// Longest query text, from a file or standard input.
+const QUERY_BYTES_MAX: u64 = 1 << 20;
+
+/// Runs a statement and writes its answer.
+pub fn run(args: &SqlArgs) -> Result<Outcome, Failure> {
+    let sink = Sink::new(args.output.as_deref());
+    let format = match args.format {
+        Some(format) => format,
+        None if args.json => AnswerFormat::Json,
+        None => AnswerFormat::Table,
+    };
+    if format == AnswerFormat::Parquet && sink.is_terminal() {
+        return Err(Failure::Because(
+            "Parquet is no text: give --output FILE, or send it to a file or program".to_owned(),
+        ));
+    }
+    let reader = open(&args.dir)?;
+    let query = query(args)?;
+    let started = Instant::now();
+    let options = SessionOptions::new()
+        .timeout(Duration::from_secs(args.timeout))
+        .memory_bytes_max(usize::try_from(args.memory << 20).unwrap_or(usize::MAX));
+    let session = Session::with_options(&reader.snapshot(), options);
+    let rows = runtime()?.block_on(answer(&session, &query, format, &sink))?;
+    if std::io::stderr().is_terminal() {
+        let rows =
+            format!("{} {}", output::count(rows as u64), if rows == 1 { "row" } else { "rows" });
+        eprintln!("{rows} in {:.3} s", started.elapsed().as_secs_f64());
+    }
+    Ok(Outcome::Good)
+}
+
+async fn answer(
+    session: &Session,
+    query: &str,
+    format: AnswerFormat,
+    sink: &Sink,
+) -> Result<usize, Failure> {
+    let rows = session.query(query).await?;
+    let mut answer = Answer::new(format, &rows.schema(), sink.clone())?;
+    let written = async {
+        let mut batches = rows.stream();
+        while let Some(batch) = batches.next().await {
+            answer.write(&batch?)?;
+        }
+        answer.finish()
+    };
+    let written = written.await;
+    if written.is_err() {
+        sink.discard();
+    }
+    written
+}
+
+/// The text of the query: given, in a file, or on standard input.
+fn query(args: &SqlArgs) -> Result<String, Failure> {
+    let text = match (&args.query, &args.file) {
+        (Some(query), _) if query != "-" => query.clone(),
+        (_, Some(file)) if file.as_path() != Path::new("-") => {
+            let named = |error: std::io::Error| format!("{}: {error}", file.display());
+            let input = std::fs::File::open(file).map_err(named)?;
+            read(input).map_err(named)?
+        }
+        (query, file) => {
+            let stdin = std::io::stdin();
+            if stdin.is_terminal() && query.is_none() && file.is_none() {
+                return Err(Failure::Because(
+                    "there is no query; for instance: amida sql DIR \"FROM services\"".to_owned(),
+                ));
+            }
+            read(stdin.lock()).map_err(|error| format!("standard input: {error}"))?
+        }
+    };
+    if text.trim().is_empty() {
+        return Err(Failure::Because("the query is empty".to_owned()));
+    }
+    Ok(text)
+}
+
+fn read(input: impl Read) -> std::io::Result<String> {
+    let mut text = String::new();
+    input.take(QUERY_BYTES_MAX).read_to_string(&mut text)?;
+    Ok(text)
+}

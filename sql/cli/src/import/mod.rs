@@ -1,0 +1,136 @@
+//! `amida import`: files of spans into a store.
+//!
+//! Promises: a bad file does not stop the others; nothing is reported as accepted before it is on
+//! disk; memory is bounded, however large a file is; nothing is skipped in silence.
+//!
+//! | file | purpose |
+//! |---|---|
+//! | source | the files behind the paths, decompressed |
+//! | sniff | formats by their first bytes |
+//! | otlp | from a format to requests |
+//! | protobuf | requests that are too large, cut |
+//! | report | what became of each file |
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use amida::{Durability, Error, Receipt, Retention, Store};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use self::report::{FileReport, Report};
+use self::source::Source;
+use crate::args::{ImportArgs, InputFormat};
+use crate::commands::{Failure, Outcome};
+use crate::output;
+
+mod otlp;
+mod protobuf;
+mod report;
+mod sniff;
+mod source;
+
+/// How long a busy store is waited for before a file is given up.
+const BUSY_MAX: Duration = Duration::from_secs(60);
+
+/// Imports files.
+pub fn run(args: &ImportArgs) -> Result<Outcome, Failure> {
+    let started = Instant::now();
+    let sources = source::sources(&args.paths, &args.dir);
+    if sources.is_empty() {
+        return Err(Failure::Because("there are no files in the folders given".to_owned()));
+    }
+    // Requests are acknowledged before they are on disk, which is much faster; it is safe here as
+    // nothing is reported before the sync below, and whoever runs an import can run it again. The
+    // owner of the store says how long spans are kept, not an import.
+    let store = Store::options()
+        .durability(Durability::Os)
+        .retention(Retention::forever())
+        .open(&args.dir)?;
+    let progress = progress(&sources);
+    let mut files = Vec::with_capacity(sources.len());
+    let mut spans = 0;
+    for source in &sources {
+        let file = import(&store, source, args.format, &progress, spans);
+        spans += file.accepted;
+        if let Some(error) = &file.error {
+            progress.suspend(|| tell(source, error));
+        }
+        files.push(file);
+    }
+    progress.finish_and_clear();
+    store.sync()?;
+    store.flush()?;
+    store.close()?;
+    let report = Report::new(&args.dir, files, started.elapsed());
+    if args.json {
+        output::json(&report)?;
+    } else {
+        output::say(&report.text(output::width()))?;
+    }
+    Ok(report.outcome())
+}
+
+/// Says on standard error at once what is wrong with a file.
+fn tell(source: &Source, error: &str) {
+    eprintln!("amida: {}: {}", output::visible(&source.name()), output::visible(error));
+}
+
+fn progress(sources: &[Source]) -> ProgressBar {
+    let progress = ProgressBar::new(sources.iter().map(|source| source.bytes).sum());
+    if !std::io::stderr().is_terminal() {
+        progress.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    let template = "{bar:24} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {msg}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        progress.set_style(style);
+    }
+    progress
+}
+
+/// Imports one file.
+fn import(
+    store: &Store,
+    source: &Source,
+    format: Option<InputFormat>,
+    progress: &ProgressBar,
+    spans_before: u64,
+) -> FileReport {
+    let mut report = FileReport::new(source);
+    if source.error.is_some() {
+        return report;
+    }
+    let (input, head) = match source.open(progress) {
+        Ok(opened) => opened,
+        Err(error) => return report.failed(error.to_string()),
+    };
+    let format = match format.map_or_else(|| sniff::format(&head), Ok) {
+        Ok(format) => format,
+        Err(why) => return report.failed(why),
+    };
+    report.format = Some(format.word());
+    let ended = otlp::read(input, format, &mut |request| {
+        let receipt = append(store, &request).map_err(|error| error.to_string())?;
+        report.add(&receipt);
+        let (spans, seconds) = (spans_before + report.accepted, progress.elapsed().as_secs_f64());
+        let rate = output::count((spans as f64 / seconds.max(0.001)) as u64);
+        progress.set_message(format!("{} spans, {rate}/s", output::count(spans)));
+        Ok(())
+    });
+    match ended {
+        Ok(()) => report,
+        Err(why) => report.failed(why),
+    }
+}
+
+/// Appends, and waits while the store is busy.
+fn append(store: &Store, request: &[u8]) -> Result<Receipt, Error> {
+    let started = Instant::now();
+    loop {
+        match store.append_otlp(request.to_vec()) {
+            Err(Error::Busy { .. }) if started.elapsed() < BUSY_MAX => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            other => return other,
+        }
+    }
+}

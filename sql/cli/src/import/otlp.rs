@@ -1,0 +1,206 @@
+//! From bytes of a format to requests that the store takes, with bounded memory.
+
+use std::io::{self, Read};
+
+use amida::{JsonRequests, json_to_requests};
+
+use super::protobuf::Split;
+use super::sniff::ZSTD;
+use crate::args::InputFormat;
+
+/// Largest request that is handed to the store as it is; the store's own limit.
+const REQUEST_BYTES_MAX: usize = 16 << 20;
+
+/// Larger ones are cut into parts of this size.
+const PART_BYTES: usize = 4 << 20;
+
+/// Small JSON documents are put together until they make a request of this size.
+const JOINED_BYTES: usize = 1 << 20;
+
+/// Most bytes that a compressed message may become.
+const MESSAGE_BYTES_MAX: usize = 256 << 20;
+
+/// Hands every request of the input to `append`.
+///
+/// # Errors
+/// What is wrong and where, in words; or what `append` said. What was handed over before stands.
+pub fn read(
+    input: impl Read,
+    format: InputFormat,
+    append: &mut dyn FnMut(Vec<u8>) -> Result<(), String>,
+) -> Result<(), String> {
+    match format {
+        InputFormat::OtlpJson => json(input, append),
+        InputFormat::OtlpProto => request(input, append),
+        InputFormat::OtlpProtoFramed => framed(input, append),
+    }
+}
+
+fn json(
+    input: impl Read,
+    append: &mut dyn FnMut(Vec<u8>) -> Result<(), String>,
+) -> Result<(), String> {
+    let mut joined = Vec::new();
+    let mut ended = Ok(());
+    for document in JsonRequests::new(input) {
+        match document {
+            Ok(requests) => {
+                for request in requests {
+                    // Requests one after the other are one request: that is how protobuf merges.
+                    joined.extend_from_slice(&request);
+                    if joined.len() >= JOINED_BYTES {
+                        append(std::mem::take(&mut joined))?;
+                    }
+                }
+            }
+            Err(error) => ended = Err(error.to_string()),
+        }
+    }
+    if !joined.is_empty() {
+        append(joined)?;
+    }
+    ended
+}
+
+/// One request, cut where it is larger than the store takes.
+fn request(
+    input: impl Read,
+    append: &mut dyn FnMut(Vec<u8>) -> Result<(), String>,
+) -> Result<(), String> {
+    let mut input = input;
+    let mut start = Vec::new();
+    let whole = input.by_ref().take(REQUEST_BYTES_MAX as u64 + 1).read_to_end(&mut start);
+    if whole.map_err(unreadable)? <= REQUEST_BYTES_MAX {
+        return append(start);
+    }
+    for part in Split::new(io::Cursor::new(start).chain(input), PART_BYTES) {
+        append(part?)?;
+    }
+    Ok(())
+}
+
+/// Messages behind their lengths. A message may itself be compressed by zstd, or be JSON: the
+/// Collector's file exporter writes these too.
+fn framed(
+    mut input: impl Read,
+    append: &mut dyn FnMut(Vec<u8>) -> Result<(), String>,
+) -> Result<(), String> {
+    let mut at: u64 = 0;
+    loop {
+        let mut length = Vec::with_capacity(4);
+        input.by_ref().take(4).read_to_end(&mut length).map_err(unreadable)?;
+        if length.is_empty() {
+            return Ok(());
+        }
+        let Ok(bytes) = <[u8; 4]>::try_from(length.as_slice()) else {
+            return Err(format!("the file ends in the middle of a length, at byte {at}"));
+        };
+        let length = u64::from(u32::from_be_bytes(bytes));
+        let mut frame = input.by_ref().take(length);
+        message(&mut frame, length, append)
+            .map_err(|why| format!("message at byte {at}: {why}"))?;
+        if frame.limit() > 0 {
+            // Something did not read it all, or the file is shorter than its length says.
+            let missing =
+                frame.limit() - io::copy(&mut frame, &mut io::sink()).map_err(unreadable)?;
+            if missing > 0 {
+                return Err(format!(
+                    "message at byte {at}: {length} bytes are announced, {missing} are missing"
+                ));
+            }
+        }
+        at += 4 + length;
+    }
+}
+
+fn message(
+    frame: &mut impl Read,
+    length: u64,
+    append: &mut dyn FnMut(Vec<u8>) -> Result<(), String>,
+) -> Result<(), String> {
+    if length == 0 {
+        return Ok(());
+    }
+    if length > REQUEST_BYTES_MAX as u64 {
+        return request(frame, append);
+    }
+    let mut message = Vec::new();
+    frame.read_to_end(&mut message).map_err(unreadable)?;
+    if message.len() as u64 != length {
+        return Err(format!("{length} bytes are announced, {} are there", message.len()));
+    }
+    if message.starts_with(ZSTD) {
+        let decoder = zstd::Decoder::new(&message[..]).map_err(unreadable)?;
+        let mut plain = Vec::new();
+        let read = decoder.take(MESSAGE_BYTES_MAX as u64 + 1).read_to_end(&mut plain);
+        if read.map_err(unreadable)? > MESSAGE_BYTES_MAX {
+            return Err(format!("more than {} MiB when decompressed", MESSAGE_BYTES_MAX >> 20));
+        }
+        message = plain;
+    }
+    if message.first() == Some(&b'{') {
+        for request in json_to_requests(&message).map_err(|error| error.to_string())? {
+            append(request.into())?;
+        }
+        return Ok(());
+    }
+    request(&message[..], append)
+}
+
+fn unreadable(error: io::Error) -> String {
+    format!("cannot read further: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPANS: &str = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":
+        "5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174"}]}]}]}"#;
+
+    fn body() -> Vec<u8> {
+        json_to_requests(SPANS.as_bytes()).unwrap().remove(0).into()
+    }
+
+    /// The requests, and how it ended.
+    fn read_all(input: &[u8], format: InputFormat) -> (Vec<Vec<u8>>, Result<(), String>) {
+        let mut requests = Vec::new();
+        let ended = read(input, format, &mut |request| {
+            requests.push(request);
+            Ok(())
+        });
+        (requests, ended)
+    }
+
+    fn frame(message: &[u8]) -> Vec<u8> {
+        [&(message.len() as u32).to_be_bytes()[..], message].concat()
+    }
+
+    #[test]
+    fn frames_hold_requests_json_or_zstd() {
+        let zstd = zstd::encode_all(&body()[..], 1).unwrap();
+        let messages = [body(), SPANS.as_bytes().to_vec(), zstd, Vec::new()];
+        let file: Vec<u8> = messages.iter().flat_map(|message| frame(message)).collect();
+        let (requests, ended) = read_all(&file, InputFormat::OtlpProtoFramed);
+        assert_eq!((requests, ended), (vec![body(); 3], Ok(())));
+    }
+
+    #[test]
+    fn a_file_that_ends_in_a_frame_gives_the_frames_before() {
+        let file = [frame(&body()), frame(&body())].concat();
+        for cut in [1, 5, body().len(), body().len() + 2] {
+            let (requests, ended) =
+                read_all(&file[..file.len() - cut], InputFormat::OtlpProtoFramed);
+            assert_eq!(requests.len(), 1, "{cut}");
+            assert!(ended.is_err(), "{cut}");
+        }
+    }
+
+    #[test]
+    fn small_documents_are_joined_and_those_before_an_error_are_kept() {
+        let text = format!("{SPANS}\n{SPANS}\n{{\"resourceSpans\":7}}\n{SPANS}");
+        let (requests, ended) = read_all(text.as_bytes(), InputFormat::OtlpJson);
+        assert_eq!(requests, [[body(), body()].concat()]);
+        assert!(ended.unwrap_err().starts_with("line 5 column"));
+    }
+}

@@ -1,0 +1,106 @@
+//! What people and programs read: tables, formats, numbers with units, and the broken pipe.
+//!
+//! | file | purpose |
+//! |---|---|
+//! | table | rows in columns, cut to a width |
+//! | formats | query answers as table, CSV, JSON, NDJSON, Parquet |
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+use crate::commands::Failure;
+
+pub mod formats;
+mod table;
+
+pub use self::table::{Align, Table};
+
+/// A line, or several, on standard output.
+pub fn say(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.write_all(b"\n")?;
+    Ok(out.flush()?)
+}
+
+/// One JSON value on standard output.
+pub fn json(value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value);
+    say(&text.map_err(|error| Failure::Because(error.to_string()))?)
+}
+
+/// Columns of the terminal; `None` where standard output is none.
+pub fn width() -> Option<usize> {
+    if !io::stdout().is_terminal() {
+        return None;
+    }
+    terminal_size::terminal_size().map(|(width, _)| usize::from(width.0).max(40))
+}
+
+/// Whether to use colours there: on a terminal, unless `NO_COLOR` is set.
+pub fn colours(to: &impl IsTerminal) -> bool {
+    to.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// A number with separators: `12,345`.
+pub fn count(number: u64) -> String {
+    indicatif::HumanCount(number).to_string()
+}
+
+/// Bytes with a unit: `1.50 MiB`.
+pub fn bytes(number: u64) -> String {
+    indicatif::BinaryBytes(number).to_string()
+}
+
+/// Reasons with their counts: `3 bad_trace_id, 1 bad_span_id`; `none`.
+pub fn reasons<K: AsRef<str>>(reasons: &BTreeMap<K, u64>) -> String {
+    if reasons.is_empty() {
+        return "none".to_owned();
+    }
+    let words = reasons.iter().map(|(reason, n)| format!("{} {}", count(*n), reason.as_ref()));
+    words.collect::<Vec<_>>().join(", ")
+}
+
+/// Text that cannot do anything to a terminal: control characters are spelled out. What came from
+/// spans or files was written by others.
+pub fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => shown.push_str("\\n"),
+            '\t' => shown.push_str("\\t"),
+            '\r' => shown.push_str("\\r"),
+            // Beside the control characters: those that reorder the text around them.
+            c if c.is_control()
+                || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
+            {
+                // Writing to a String cannot fail.
+                let _ = write!(shown, "\\u{{{:x}}}", u32::from(c));
+            }
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_others_cannot_steer_the_terminal() {
+        assert_eq!(
+            visible("a\u{1b}[31mb\nc\u{9b}d\u{202e}e"),
+            "a\\u{1b}[31mb\\nc\\u{9b}d\\u{202e}e"
+        );
+        assert_eq!(visible("caf\u{e9} \u{65e5}"), "caf\u{e9} \u{65e5}");
+    }
+
+    #[test]
+    fn numbers_have_separators_and_units() {
+        assert_eq!((count(1_234_567), bytes(1536)), ("1,234,567".into(), "1.50 KiB".into()));
+    }
+}
