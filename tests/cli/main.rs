@@ -1,2 +1,5 @@
-//! Stub
+//! The command `amida`, run as its users run it.
+
+#![allow(clippy::unwrap_used)] // in tests
+
 mod demo;

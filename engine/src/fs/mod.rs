@@ -58,6 +58,7 @@ pub trait Fs: Send + Sync + Debug {
 }
 
 /// An open file. Reads and writes name their offset.
+#[allow(clippy::len_without_is_empty)] // a length that may fail is no container's
 pub trait File: Send + Sync + Debug {
     /// Writes all bytes at an offset.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> Result<()>;

@@ -30,13 +30,14 @@ pub(super) mod write;
 /// # fn main() -> amida::Result<()> {
 /// let trace = "4bf92f3577b34da6a3ce929d0e0e4736".parse()?;
 /// let start = 1_700_000_000_000_000_000;
+/// let other = "0af7651916cd43dd8448eb211c80319c".parse()?;
 /// let call = SpanBuilder::new(trace, "00f067aa0ba902b7".parse()?, "GET /cart")
 ///     .kind(SpanKind::Server)
 ///     .start_ns(start)
 ///     .duration(Duration::from_micros(4_200))
 ///     .attribute("http.response.status_code", 503)
 ///     .event(EventBuilder::new("retry", start + 1_000_000).attribute("attempt", 2))
-///     .link(LinkBuilder::new("0af7651916cd43dd8448eb211c80319c".parse()?, "b7ad6b7169203331".parse()?))
+///     .link(LinkBuilder::new(other, "b7ad6b7169203331".parse()?))
 ///     .error("upstream timed out");
 /// let body = RequestBuilder::new(Resource::new("checkout").attribute("host.name", "web-1"))
 ///     .scope(InstrumentationScope::new("my.tracer").version("1.4"))

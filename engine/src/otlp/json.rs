@@ -5,9 +5,9 @@
 //! that span); what is not an OTLP trace document is refused with a word on what it looks like;
 //! memory is bounded by the largest document, whatever the length of the input.
 //!
-//! Taken are: objects with `resourceSpans`, also wrapped in `{"result": ..}` as gRPC gateways do, one
-//! or many after each other, on lines (JSON Lines) or not. Names in lowerCamelCase or snake_case.
-//! Ids as hex of either case, or base64 where the length says so (24 and 12 characters). 64-bit
+//! Taken are: objects with `resourceSpans`, also wrapped in `{"result": ..}` as gRPC gateways do,
+//! one or many after each other, on lines (JSON Lines) or not. Names in lowerCamelCase or
+//! snake_case. Ids as hex of either case, or base64 where the length says so (24 and 12 characters). 64-bit
 //! integers as text or numbers, enums as numbers or words. Unknown fields are ignored, `null` is
 //! the same as absent.
 //!
@@ -44,8 +44,8 @@ const DOCUMENT_BYTES_MAX: usize = 256 << 20;
 /// spans.
 ///
 /// ```
-/// let text = br#"{"resourceSpans":[{"resource":{},"scopeSpans":[{"spans":[{
-///     "traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","name":"boil"}]}]}]}"#;
+/// let text = br#"{"resourceSpans":[{"resource":{},"scopeSpans":[{"spans":[{"name":"boil",
+///     "traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174"}]}]}]}"#;
 /// let requests = amida::json_to_requests(text)?;
 /// assert_eq!(requests.len(), 1);
 /// let receipt = amida::Store::in_memory().append_otlp(requests[0].clone())?;

@@ -24,7 +24,8 @@ fn base64(text: &str) -> Option<Vec<u8>> {
 
 /// Implements `Deserialize` by a visitor that knows text, numbers and `null`.
 macro_rules! from_any {
-    ($name:ident, $expecting:literal, text: $text:expr, number: $number:expr $(, double: $double:expr)?) => {
+    ($name:ident, $expecting:literal, text: $text:expr, number: $number:expr
+     $(, double: $double:expr)?) => {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
                 struct Any;
@@ -197,10 +198,10 @@ impl<'de, const N: usize> Deserialize<'de> for Id<N> {
 
 fn id_bytes<const N: usize>(text: &str) -> Vec<u8> {
     let base64_len = N.div_ceil(3) * 4;
-    if text.len() == base64_len {
-        if let Some(bytes) = base64(text).filter(|bytes| bytes.len() == N) {
-            return bytes;
-        }
+    if text.len() == base64_len
+        && let Some(bytes) = base64(text).filter(|bytes| bytes.len() == N)
+    {
+        return bytes;
     }
     match hex::decode(text) {
         Ok(bytes) => bytes,

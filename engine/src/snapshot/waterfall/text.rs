@@ -222,10 +222,10 @@ fn step(total: i64, ticks: usize) -> i64 {
         DAY,
     ];
     let least = total / i64::try_from(ticks).unwrap_or(i64::MAX).max(1);
-    if least > 20 * S {
-        if let Some(round) = ROUND.into_iter().find(|&step| step >= least) {
-            return round;
-        }
+    if least > 20 * S
+        && let Some(round) = ROUND.into_iter().find(|&step| step >= least)
+    {
+        return round;
     }
     // Below half a minute and above a day: 1, 2 or 5 times a power of ten.
     let (unit, mut power) = if least > DAY { (DAY, 1) } else { (1, 1i64) };

@@ -7,6 +7,7 @@ use super::scene::{Attributes, Value};
 macro_rules! services {
     ($($service:ident $name:literal $language:literal [$($version:literal),+];)*) => {
         /// A service of the demo.
+        #[allow(clippy::enum_variant_names)] // `StatusChecker` and the like are the real names
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Service { $($service),* }
 
