@@ -82,6 +82,7 @@ pub struct ImportArgs {
 
 /// What import reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(clippy::enum_variant_names)] // other formats than OTLP will come
 pub enum InputFormat {
     /// OTLP/JSON documents
     OtlpJson,
@@ -115,7 +116,7 @@ The store may be open for writing elsewhere; the query sees what was appended wh
 Examples:
   amida sql traces.amida \"FROM services\"
   amida sql traces.amida \"SELECT name, count(*) FROM spans WHERE is_error GROUP BY 1\"
-  amida sql traces.amida \"FROM spans |> WHERE duration_ms > 500 |> ORDER BY duration_ms DESC |> LIMIT 10\"
+  amida sql traces.amida \"FROM spans |> WHERE duration_ms > 500 |> LIMIT 10\"
   amida sql traces.amida --format csv -f query.sql > answer.csv
   echo 'SELECT * FROM spans' | amida sql traces.amida --format parquet --output spans.parquet")]
 pub struct SqlArgs {
@@ -165,8 +166,8 @@ pub enum AnswerFormat {
 /// Options of `amida trace`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The id is 32 hex digits of either case, 16 digits of a 64-bit id (as Jaeger and Zipkin show them), or
-the first digits as long as no other trace begins with them.
+The id is 32 hex digits of either case, 16 digits of a 64-bit id (as Jaeger and Zipkin show them),
+or the first digits as long as no other trace begins with them.
 
 Exit codes: 0 drawn; 1 no such trace, or several.
 
@@ -209,13 +210,13 @@ pub struct InfoArgs {
 /// Options of `amida files`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Each file is a plain Parquet file that stays as it is until compaction or retention removes it. Spans
-that are still in the log are in none of them; amida compact puts them there.
+Each file is a plain Parquet file that stays as it is until compaction or retention removes it.
+Spans that are still in the log are in none of them; amida compact puts them there.
 
 Examples:
   amida files traces.amida
   amida files traces.amida --long
-  duckdb -c \"SELECT count(*) FROM read_parquet([$(amida files traces.amida | sed \"s/.*/'&'/\" | paste -sd,)])\"")]
+  amida files traces.amida | xargs ls -l")]
 pub struct FilesArgs {
     /// The store's directory
     #[arg(value_name = "DIR")]

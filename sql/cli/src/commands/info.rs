@@ -5,7 +5,7 @@ use std::path::Path;
 
 use amida::{Snapshot, Stats};
 use amida_sql::Session;
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use serde::Serialize;
 

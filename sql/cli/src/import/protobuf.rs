@@ -143,13 +143,16 @@ impl<R: Read> Iterator for Split<R> {
     }
 }
 
+/// Cuts one item of a field; `None` when it is broken.
+type Cut<'a> = dyn Fn(&[u8]) -> Option<Vec<Vec<u8>>> + 'a;
+
 /// Cuts one field that repeats over several copies of a message; all other fields stand in each
 /// copy. `None` when the message is broken.
 fn cut(
     message: &[u8],
     repeated: u32,
     bytes_max: usize,
-    cut_item: &dyn Fn(&[u8]) -> Option<Vec<Vec<u8>>>,
+    cut_item: &Cut<'_>,
 ) -> Option<Vec<Vec<u8>>> {
     let mut common = Vec::new();
     let mut items = Vec::new();
@@ -176,8 +179,10 @@ fn cut(
     Some(parts)
 }
 
-/// The next field: its number, all its bytes, and its payload if it has a length.
-fn next_field<'a>(rest: &mut &'a [u8]) -> Option<(u32, &'a [u8], Option<&'a [u8]>)> {
+/// A field's number, all its bytes, and its payload if it has a length.
+type Field<'a> = (u32, &'a [u8], Option<&'a [u8]>);
+
+fn next_field<'a>(rest: &mut &'a [u8]) -> Option<Field<'a>> {
     let all = *rest;
     let key = varint(rest)?;
     let mut payload = None;
@@ -268,7 +273,7 @@ mod tests {
     #[test]
     fn the_parts_hold_the_same_spans_under_the_same_resource_and_scope() {
         let whole = request(300);
-        let expected = stored(&[whole.clone()]);
+        let expected = stored(std::slice::from_ref(&whole));
         for bytes_max in [200, 500, 2_000, 10_000, 1 << 20] {
             let parts: Result<Vec<_>, _> = Split::new(&whole[..], bytes_max).collect();
             let parts = parts.unwrap();

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arrow::array::{Array, ArrayRef, RecordBatch, StringArray, TimestampNanosecondArray};
+use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::csv;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::json::writer::{JsonArray, LineDelimited, Writer as JsonWriter, WriterBuilder};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -278,6 +278,7 @@ fn fill(table: &mut Table, batch: &RecordBatch, rows_max: usize) -> Result<(), A
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arrow::array::TimestampNanosecondArray;
 
     fn batch() -> RecordBatch {
         let times: ArrayRef =
@@ -365,6 +366,5 @@ mod tests {
         let plain = plain_batch(&batch, &schema).unwrap();
         assert_eq!(plain.column(0).data_type(), &DataType::Utf8);
         assert!(plain.column(0).is_null(1));
-        let _ = TimeUnit::Nanosecond;
     }
 }
