@@ -7,9 +7,9 @@
 //!
 //! Taken are: objects with `resourceSpans`, also wrapped in `{"result": ..}` as gRPC gateways do,
 //! one or many after each other, on lines (JSON Lines) or not. Names in lowerCamelCase or
-//! snake_case. Ids as hex of either case, or base64 where the length says so (24 and 12 characters). 64-bit
-//! integers as text or numbers, enums as numbers or words. Unknown fields are ignored, `null` is
-//! the same as absent.
+//! snake_case. Ids as hex of either case, or base64 where the length says so (24 and 12
+//! characters). 64-bit integers as text or numbers, enums as numbers or words. Unknown fields are
+//! ignored, `null` is the same as absent.
 //!
 //! | file | purpose |
 //! |---|---|
