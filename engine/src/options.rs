@@ -118,7 +118,7 @@ impl Options {
     }
 
     /// Bytes of requests after which the memtable is sealed and flushed to a segment; 32 MiB by
-    /// default.
+    /// default. A span counts 400 bytes at least.
     pub fn seal_bytes(mut self, bytes: u64) -> Self {
         self.seal_bytes = bytes.max(1);
         self
@@ -130,7 +130,7 @@ impl Options {
         self
     }
 
-    /// Most bytes of the write-ahead log that are not flushed to segments yet; 96 MiB by default.
+    /// Most bytes of requests that are not flushed to segments yet; 96 MiB by default.
     /// Appends beyond it wait (`stall_max`), then fail with `Busy`.
     pub fn wal_bytes_max(mut self, bytes: u64) -> Self {
         self.wal_bytes_max = bytes;

@@ -64,7 +64,7 @@ pub struct Memtable {
 pub struct Facts {
     /// Number of spans.
     pub rows: u64,
-    /// Bytes of requests.
+    /// Bytes of requests, a span counting 400 at least.
     pub bytes: u64,
     /// Earliest and latest start time, in nanoseconds.
     pub start_times: Option<(i64, i64)>,

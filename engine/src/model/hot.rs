@@ -69,6 +69,10 @@ pub struct Resolved {
     pub catalog: Catalog,
 }
 
+/// What a span counts in memory at least, in bytes: its `HotSpan`, and its row once it is resolved,
+/// which takes this much even when all its texts are short.
+const SPAN_BYTES_MIN: usize = 400;
+
 /// The accepted spans of one commit group.
 #[derive(Debug)]
 pub struct HotBatch {
@@ -76,7 +80,7 @@ pub struct HotBatch {
     pub requests: Vec<HotRequest>,
     /// Number of spans.
     pub rows: usize,
-    /// Bytes of the bodies.
+    /// What the batch counts in memory: the bytes of the bodies, and 400 for each span at least.
     pub bytes: usize,
     /// Earliest and latest start time; `None` without spans.
     pub times: Option<(i64, i64)>,
@@ -88,7 +92,7 @@ impl HotBatch {
         let starts = || requests.iter().flat_map(|r| &r.spans).map(|s| s.start_ns);
         let times = starts().min().zip(starts().max());
         let rows = requests.iter().map(|r| r.spans.len()).sum();
-        let bytes = requests.iter().map(|r| r.body.len()).sum();
+        let bytes = requests.iter().map(|r| r.body.len().max(r.spans.len() * SPAN_BYTES_MIN)).sum();
         Self { requests, rows, bytes, times }
     }
 }

@@ -24,7 +24,7 @@ pub struct Stats {
     pub dropped: u64,
     /// Bytes that the write-ahead log takes on the disk, space taken ahead included.
     pub wal_bytes: u64,
-    /// Bytes of requests in memory, not yet in a segment.
+    /// Bytes of requests in memory, not yet in a segment; a span counts 400 at least.
     pub memtable_bytes: u64,
     /// Spans in memory, not yet in a segment.
     pub memtable_spans: u64,
