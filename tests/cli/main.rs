@@ -1,5 +1,10 @@
 //! The command `amida`, run as its users run it.
 
 #![allow(clippy::unwrap_used)] // in tests
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // tests use real files
 
 mod demo;
+mod import;
+mod reading;
+mod real;
+mod run;

@@ -57,9 +57,9 @@ pub fn run(args: &CompactArgs) -> Result<Outcome, Failure> {
         output::json(&report)?;
     } else {
         output::say(&format!(
-            "{} spans: {} segments of {} became {} of {}, the directory {} became {}, in {:.1} s",
-            output::count(report.spans),
-            report.before.segments,
+            "{}: {} of {} became {} of {}, the directory {} became {}, in {:.1} s",
+            output::things(report.spans, "span"),
+            output::things(report.before.segments, "segment"),
             output::bytes(report.before.segment_bytes),
             report.after.segments,
             output::bytes(report.after.segment_bytes),

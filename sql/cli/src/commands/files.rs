@@ -52,8 +52,8 @@ pub fn run(args: &FilesArgs) -> Result<Outcome, Failure> {
     }
     if report.unflushed_spans > 0 {
         eprintln!(
-            "{} spans are in the log and in no file yet",
-            output::count(report.unflushed_spans)
+            "in the log and in no file yet: {}",
+            output::things(report.unflushed_spans, "span")
         );
     }
     Ok(Outcome::Good)

@@ -113,7 +113,7 @@ fn text(batch: &RecordBatch, row: usize) -> String {
 }
 
 fn tell(report: &Report<'_>) -> Result<(), Failure> {
-    let count = output::count;
+    let (count, things) = (output::count, output::things);
     let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     let mut facts = Table::new([("", Align::Left), ("", Align::Left)]);
     let mut fact = |name: &str, value: String| facts.row([name.to_owned(), value]);
@@ -127,25 +127,25 @@ fn tell(report: &Report<'_>) -> Result<(), Failure> {
     fact(
         "segments",
         format!(
-            "{}: {} spans, {}",
+            "{}: {}, {}",
             count(report.segments),
-            count(report.segment_spans),
+            things(report.segment_spans, "span"),
             output::bytes(report.segment_bytes)
         ),
     );
     fact(
         "not in segments",
         format!(
-            "{} spans, {} of requests",
-            count(report.unflushed_spans),
+            "{}, {} of requests",
+            things(report.unflushed_spans, "span"),
             output::bytes(report.unflushed_bytes)
         ),
     );
     fact("write-ahead log", output::bytes(report.wal_bytes));
     fact("whole directory", output::bytes(report.disk_bytes));
-    fact("accepted", format!("{} spans since the store was made", count(report.accepted)));
+    fact("accepted", format!("{} since the store was made", things(report.accepted, "span")));
     fact("rejected", output::reasons(&report.rejected));
-    fact("dropped", format!("{} spans by retention", count(report.dropped)));
+    fact("dropped", format!("{} by retention", things(report.dropped, "span")));
     for damage in report.damage {
         fact("DAMAGE", damage.clone());
     }

@@ -37,8 +37,7 @@ pub fn run(args: &SqlArgs) -> Result<Outcome, Failure> {
     let session = Session::with_options(&reader.snapshot(), options);
     let rows = runtime()?.block_on(answer(&session, &query, format, &sink))?;
     if std::io::stderr().is_terminal() {
-        let rows =
-            format!("{} {}", output::count(rows as u64), if rows == 1 { "row" } else { "rows" });
+        let rows = output::things(rows as u64, "row");
         eprintln!("{rows} in {:.3} s", started.elapsed().as_secs_f64());
     }
     Ok(Outcome::Good)

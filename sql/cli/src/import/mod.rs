@@ -101,7 +101,7 @@ fn import(
     }
     let (input, head) = match source.open(progress) {
         Ok(opened) => opened,
-        Err(error) => return report.failed(error.to_string()),
+        Err(error) => return report.failed(format!("cannot be read: {error}")),
     };
     let format = match format.map_or_else(|| sniff::format(&head), Ok) {
         Ok(format) => format,

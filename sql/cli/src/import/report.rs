@@ -50,7 +50,7 @@ impl FileReport {
     pub fn failed(mut self, why: String) -> Self {
         self.error = Some(match self.accepted {
             0 => why,
-            spans => format!("{why}; the {} spans before that are stored", output::count(spans)),
+            spans => format!("{why}; stored before that: {}", output::things(spans, "span")),
         });
         self
     }
@@ -123,8 +123,8 @@ impl<'a> Report<'a> {
     fn summary(&self) -> String {
         let rate = self.accepted as f64 / self.seconds.max(0.001);
         let mut parts = vec![format!(
-            "{} spans accepted into {} in {:.1} s ({} spans/s)",
-            output::count(self.accepted),
+            "{} accepted into {} in {:.1} s ({} spans/s)",
+            output::things(self.accepted, "span"),
             self.dir.display(),
             self.seconds,
             output::count(rate as u64)
