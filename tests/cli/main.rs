@@ -5,6 +5,7 @@
 
 mod demo;
 mod import;
+mod killed;
 mod reading;
 mod real;
 mod run;
