@@ -9,3 +9,4 @@ mod killed;
 mod reading;
 mod real;
 mod run;
+mod terminal;

@@ -63,6 +63,7 @@ fn log() {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(output::colours(&std::io::stderr()))
+        // Without colours: the crate is built without them, and panics when asked for them.
+        .with_ansi(false)
         .init();
 }

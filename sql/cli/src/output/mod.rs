@@ -37,7 +37,9 @@ pub fn width() -> Option<usize> {
     if !io::stdout().is_terminal() {
         return None;
     }
-    terminal_size::terminal_size().map(|(width, _)| usize::from(width.0).max(40))
+    // A terminal that does not know its size, as in some containers, counts as 100 columns wide.
+    let known = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    Some(known.unwrap_or(100).max(40))
 }
 
 /// Whether to use colours there: on a terminal, unless `NO_COLOR` is set.
