@@ -17,7 +17,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::Analyzer;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionConfig;
-use futures::channel::oneshot;
+use futures_channel::oneshot;
 use object_store::memory::InMemory;
 
 use crate::analyzer::{CatalogSource, SpanRule};
@@ -175,7 +175,7 @@ impl Session {
         // `now()` is the time at which the statement began.
         state.mark_start_execution();
         // Nothing below waits for anything: our tables are in memory or read by this thread.
-        futures::executor::block_on(async {
+        futures_executor::block_on(async {
             let plan = state
                 .statement_to_plan(allowed.statement)
                 .await

@@ -149,7 +149,7 @@ pub(crate) fn views(base: Arc<dyn TableProvider>) -> Result<Vec<(&'static str, A
     definitions()
         .into_iter()
         .map(|(name, sql)| {
-            let plan: LogicalPlan = futures::executor::block_on(state.create_logical_plan(&sql))?;
+            let plan: LogicalPlan = futures_executor::block_on(state.create_logical_plan(&sql))?;
             Ok((name, Arc::new(ViewTable::new(plan, None))))
         })
         .collect()
