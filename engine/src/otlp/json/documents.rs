@@ -135,13 +135,12 @@ impl<R: Read> Documents<R> {
     fn document_len(&mut self) -> Result<usize> {
         let mut scan = Scan::default();
         loop {
-            if let Some(len) = scan.end(&self.buffer[self.start..]) {
+            let rest = &self.buffer[self.start..];
+            let end = scan.end(rest).or(self.at_end.then_some(rest.len()));
+            if let Some(len) = end.filter(|len| *len <= self.bytes_max) {
                 return Ok(len);
             }
-            if self.at_end {
-                return Ok(self.buffer.len() - self.start);
-            }
-            if scan.at > self.bytes_max {
+            if end.is_some() || rest.len() > self.bytes_max {
                 return Err(Error::invalid(format!(
                     "{}: a document of more than {} MiB; split it, for instance into JSON Lines \
                      with some resourceSpans each",
@@ -159,7 +158,8 @@ impl<R: Read> Documents<R> {
         self.start = 0;
         let filled = self.buffer.len();
         // A growing document is read in growing steps, so that moving and clearing stay linear.
-        let step = CHUNK.max(filled / 2);
+        let room = self.bytes_max.saturating_sub(filled) + 1;
+        let step = CHUNK.max((filled / 2).min(room));
         self.buffer.resize(filled + step, 0);
         let read = loop {
             match self.reader.read(&mut self.buffer[filled..]) {

@@ -340,6 +340,12 @@ fn a_document_beyond_the_limit_is_refused_without_holding_it() {
     let mut documents = Documents::new(std::io::Cursor::new(text.into_bytes()), 1 << 20);
     let error = documents.next().unwrap_err().to_string();
     assert!(error.contains("more than 1 MiB"), "{error}");
+    // Exactly: a byte more is too many, also where the end is in sight.
+    let text = format!("{{\"a\":\"{}\"}}", "x".repeat(3 << 20));
+    for (bytes_max, taken) in [(text.len(), true), (text.len() - 1, false)] {
+        let mut documents = Documents::new(text.as_bytes(), bytes_max);
+        assert_eq!(documents.next().is_ok(), taken, "{bytes_max}");
+    }
 }
 
 #[test]

@@ -59,11 +59,11 @@ fn is_json(head: &[u8]) -> bool {
     is_bracket && (head.first() != Some(&0x0a) || is_text(head))
 }
 
-/// Lengths of messages are far below 2^26, so the first of their four bytes is small; behind them
+/// Lengths of messages are below 2^27, so the first of their four bytes is small; behind them
 /// stands a request, as it is, as JSON, or compressed by zstd.
 fn is_framed(head: &[u8]) -> bool {
     let Some((length, message)) = head.split_at_checked(4) else { return false };
-    length[0] < 4
+    length[0] < 8
         && (length == [0; 4]
             || message.first() == Some(&0x0a)
             || message.starts_with(ZSTD)
@@ -116,6 +116,7 @@ mod tests {
             (b"\x0a\x05\x12\x03abc", OtlpProto),
             (b"\x00\x00\x01\x02\x0a\x10", OtlpProtoFramed),
             (b"\x00\x00\x00\x00", OtlpProtoFramed),
+            (b"\x04\x66\x19\x4a\x0a\xc5", OtlpProtoFramed),
             (b"\x00\x00\x01\x02\x28\xb5\x2f\xfd", OtlpProtoFramed),
         ] {
             assert_eq!(format(head), Ok(is), "{head:?}");
