@@ -199,7 +199,11 @@ impl Inner {
         match written {
             Ok((written, first_sequence)) => self.make_visible(log, group, written, first_sequence),
             Err(error) => {
-                tracing::warn!(target: "amida::store", %error, "an append failed");
+                if error.is_retryable() {
+                    tracing::debug!(target: "amida::store", %error, "an append was put off");
+                } else {
+                    tracing::warn!(target: "amida::store", %error, "an append failed");
+                }
                 for queued in group {
                     queued.ticket.answer(Err(error.clone()));
                 }
@@ -276,6 +280,11 @@ impl Inner {
         if let Err(cut) = log.writer.cut_back() {
             return self.poison(&cut);
         }
+        self.name_full_disk(error)
+    }
+
+    /// A disk without room is an error of its own: it goes away, and the request can be sent again.
+    fn name_full_disk(&self, error: Error) -> Error {
         match error {
             Error::Io { kind: std::io::ErrorKind::StorageFull, .. } => {
                 let free_bytes = self.fs.free_bytes(&self.path).unwrap_or(0);
@@ -360,7 +369,8 @@ impl Inner {
             first_sequence: log.writer.next_sequence(),
         };
         let old = log.writer.number();
-        log.writer = WalWriter::create(&*self.fs, &self.path, header)?;
+        log.writer = WalWriter::create(&*self.fs, &self.path, header)
+            .map_err(|error| self.name_full_disk(error))?;
         (log.broken, log.dirty) = (false, false);
         let mut state = lock(&self.state);
         if state.active.facts().rows > 0 {
