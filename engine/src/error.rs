@@ -57,7 +57,11 @@ pub enum Error {
     },
     /// The disk is full, or fuller than `Options::disk_floor_bytes` allows. Reading and retention
     /// go on; send the request again once there is room.
-    #[error("{path}: the disk is full ({free_bytes} bytes free)", path = path.display())]
+    #[error(
+        "{path}: the disk is full, or too full to write to ({free_bytes} bytes free; the option \
+         disk_floor_bytes says how much is left alone)",
+        path = path.display()
+    )]
     DiskFull {
         /// The directory.
         path: PathBuf,

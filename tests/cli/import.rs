@@ -199,3 +199,15 @@ fn names_of_files_cannot_steer_the_terminal() {
     assert!(!ran.out.contains('\u{1b}') && !ran.err.contains('\u{1b}'), "{ran:?}");
     assert!(ran.err.contains("\\u{1b}[31m.json"), "{}", ran.err);
 }
+
+#[test]
+fn a_pipe_in_a_folder_is_named_and_not_waited_for() {
+    let home = home();
+    write(home.path(), "in/a", request(1, 2));
+    let pipe = home.path().join("in/pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let ran = amida(home.path(), &["import", "s", "in"]);
+    assert_eq!(ran.code, 2, "{}", ran.err);
+    assert!(ran.err.contains("pipe") && ran.err.contains("not a regular file"), "{}", ran.err);
+    assert_eq!(span_count(home.path(), "s"), 2);
+}

@@ -87,7 +87,12 @@ fn folder(path: &Path, store: Option<&Path>, found: &mut Vec<Source>) {
     {
         match entry {
             Ok(entry) if entry.file_type().is_dir() => {}
-            Ok(entry) => found.push(file(entry.into_path())),
+            Ok(entry) if entry.file_type().is_file() => found.push(file(entry.into_path())),
+            // A pipe that nobody writes to would keep the import waiting for ever.
+            Ok(entry) => {
+                let why = "not a regular file; name it to read it".to_owned();
+                found.push(Source::failed(entry.into_path(), why));
+            }
             Err(error) => {
                 let path = error.path().unwrap_or(path).to_owned();
                 found.push(Source::failed(path, error.to_string()));
