@@ -1,0 +1,1 @@
+//! A span exporter for opentelemetry_sdk.
