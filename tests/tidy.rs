@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use amida_tests::tidy::{
-    FILE_LINES_MAX, banned_words, code_only, long_functions, rooms_named, strange_characters,
-    titles, upward_imports, wide_lines, without_tests,
+    FILE_LINES_MAX, banned_words, code_only, long_functions, public_types, rooms_named,
+    strange_characters, titles, upward_imports, wide_lines, without_example, without_tests,
 };
 
 fn root() -> &'static Path {
@@ -178,6 +178,20 @@ fn every_module_of_the_engine_folder_says_what_it_promises() {
     none(findings);
 }
 
+#[test]
+fn every_public_type_shows_an_example() {
+    let mut findings = Vec::new();
+    for face in ["engine/src", "engine/otel/src", "sql/src"] {
+        let types = public_types(&read(&root().join(face).join("lib.rs")));
+        for path in files(&root().join(face), "rs").into_iter().filter(|path| !is_test(path)) {
+            for (line, name) in without_example(&read(&path), &types) {
+                findings.push(format!("{}:{line}: {name} shows no example", shown(&path)));
+            }
+        }
+    }
+    none(findings);
+}
+
 mod the_checks_themselves {
     use super::*;
 
@@ -223,6 +237,17 @@ mod the_checks_themselves {
         let code = format!("trait T {{ fn a(&self); }}\nfn b() {{\n{body}}}\nfn c() {{}}\n");
         assert_eq!(long_functions(&code), [("b".to_owned(), 2, 82)]);
         assert_eq!(wide_lines(&format!("a\n{}\n", "b".repeat(101))), [(2, 101)]);
+    }
+
+    #[test]
+    fn types_without_an_example_are_found() {
+        let lib = "pub use a::{Good, Bad};\npub use b::Worse;\npub use c::{d, e};\nmod x;";
+        let types = public_types(&format!("\n{lib}"));
+        assert_eq!(types, ["Good", "Bad", "Worse"]);
+        let source = "/// A.\n///\n/// ```\n/// ```\n#[a(\n    b\n)]\npub struct Good;\n\n\
+                      /// B.\npub enum Bad {}\n\n/// C.\npub struct Own;\npub trait Worse<T> {}\n";
+        let found = without_example(source, &types);
+        assert_eq!(found, [(11, "Bad".to_owned()), (15, "Worse".to_owned())]);
     }
 
     #[test]

@@ -6,6 +6,18 @@ use std::path::PathBuf;
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// What can go wrong in the store.
+///
+/// ```
+/// use amida::{Error, Store};
+///
+/// let store = Store::in_memory();
+/// match store.append_otlp("no protobuf") {
+///     Ok(receipt) => println!("{} spans stored", receipt.accepted()),
+///     Err(error) if error.is_retryable() => println!("send it again later: {error}"),
+///     Err(Error::Invalid { what }) => println!("never send it again: {what}"),
+///     Err(error) => println!("{error}"),
+/// }
+/// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -48,8 +60,8 @@ pub enum Error {
         /// The process that holds the lock, where it could be told.
         pid: Option<u32>,
     },
-    /// The store cannot keep up (see `Options::memory` and `Options::wal_bytes_max`). Nothing of
-    /// this request was stored; send it again later.
+    /// The store cannot keep up (see `Options::wal_bytes_max` and `Options::queue_bytes_max`).
+    /// Nothing of this request was stored; send it again later.
     #[error("the store is busy: {what}; try again")]
     Busy {
         /// Which limit was reached.

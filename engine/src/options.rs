@@ -8,6 +8,14 @@ use crate::model::catalog::{Promoted, PromotedType, Scope};
 use crate::model::time::{Clock, SystemClock};
 
 /// When an append is acknowledged.
+///
+/// ```
+/// use std::time::Duration;
+/// use amida::{Durability, Options};
+///
+/// // A service that can lose its last second of traces when the power fails, but not more.
+/// let options = Options::default().durability(Durability::Interval(Duration::from_secs(1)));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Durability {
     /// After the bytes are on stable storage (`fdatasync` returned). Survives power loss.
@@ -25,6 +33,12 @@ pub enum Durability {
 ///
 /// Both limits drop whole segments, the oldest in order of ingest first; a span is never dropped
 /// for the time that its sender gave it.
+///
+/// ```
+/// use amida::{Options, Retention, days};
+///
+/// let options = Options::default().retention(Retention::max_age(days(30)).max_bytes(50 << 30));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     pub(crate) age_max: Option<Duration>,
@@ -61,6 +75,21 @@ pub const fn days(days: u64) -> Duration {
 }
 
 /// Settings of a store; made by `Store::options()`, used by `open`.
+///
+/// ```
+/// use std::sync::Arc;
+/// use amida::{MemoryFs, Store};
+///
+/// # fn main() -> amida::Result<()> {
+/// let store = Store::options()
+///     .seal_bytes(8 << 20) // a small container: flush at 8 MiB
+///     .wal_bytes_max(24 << 20)
+///     .fs(Arc::new(MemoryFs::new()))
+///     .open("/traces.amida")?;
+/// store.close()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Options {
     pub(crate) durability: Durability,

@@ -16,6 +16,21 @@ use crate::error::{Error, Result};
 use crate::role::ROLE_KEY;
 
 /// The rows of a query, as they come. Dropping it ends the query.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let store = amida::Store::in_memory();
+/// use futures::StreamExt;
+///
+/// let session = amida_sql::Session::new(&store);
+/// let mut batches = session.query("FROM spans").await?.stream();
+/// while let Some(batch) = batches.next().await {
+///     println!("{} rows", batch?.num_rows());
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a query runs while its rows are read"]
 pub struct Rows {
     schema: SchemaRef,
@@ -105,6 +120,18 @@ fn without_roles(schema: &Schema) -> SchemaRef {
 }
 
 /// All rows of an answer; `Display` draws a table.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let store = amida::Store::in_memory();
+/// let session = amida_sql::Session::new(&store);
+/// let table = session.query("SELECT 1 AS one, 'a' AS a").await?.collect().await?;
+/// assert_eq!(table.num_rows(), 1);
+/// println!("{table}");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Table {
     schema: SchemaRef,

@@ -34,6 +34,15 @@ use crate::views::views;
 use crate::watch::watch;
 
 /// The limits of a session.
+///
+/// ```
+/// use std::time::Duration;
+/// use amida_sql::SessionOptions;
+///
+/// let options = SessionOptions::new()
+///     .timeout(Duration::from_secs(5))
+///     .memory_bytes_max(64 << 20);
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SessionOptions {
@@ -93,6 +102,18 @@ impl SessionOptions {
 /// SQL over a store. Cheap to clone; each statement sees one snapshot, taken when it starts.
 ///
 /// `query` must be awaited, and its rows read, within a tokio runtime.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let store = amida::Store::in_memory();
+/// let session = amida_sql::Session::new(&store);
+/// let sql = "SELECT count(*) AS spans FROM spans WHERE service_name = $1";
+/// let rows = session.query_with(sql, ["checkout"]).await?;
+/// println!("{}", rows.collect().await?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Session {
     source: Arc<dyn Source>,

@@ -300,3 +300,31 @@ pub fn titles(markdown: &str) -> usize {
     }
     titles
 }
+
+/// Names of types that a crate's face (`lib.rs`) gives away.
+pub fn public_types(lib: &str) -> Vec<String> {
+    let uses = lib.split("\npub use ").skip(1).filter_map(|rest| rest.split_once(';'));
+    let words = uses.flat_map(|(list, _)| list.split(|c: char| !c.is_alphanumeric() && c != '_'));
+    words.filter(|word| word.starts_with(char::is_uppercase)).map(str::to_owned).collect()
+}
+
+/// Lines and names of the types among these whose documentation shows no example.
+pub fn without_example(source: &str, types: &[String]) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let mut example = false;
+    for (at, line) in source.lines().enumerate() {
+        let keyword = ["pub struct ", "pub enum ", "pub trait "];
+        let declared = keyword.iter().find_map(|keyword| line.strip_prefix(keyword));
+        if let Some(rest) = declared {
+            let name = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next();
+            let name = name.unwrap_or_default().to_owned();
+            if !example && types.contains(&name) {
+                found.push((at + 1, name));
+            }
+        }
+        // Attributes stand between the documentation and the type, over several lines at times.
+        let between = [")]", "    ", "#["].iter().any(|start| line.starts_with(start));
+        example = line.starts_with("/// ```") || (example && (line.starts_with("//") || between));
+    }
+    found
+}

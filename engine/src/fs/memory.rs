@@ -31,12 +31,39 @@ use super::{File, Fs, Lock};
 use crate::error::{Error, Result};
 
 /// A disk in memory. Clones are handles of the same disk.
+///
+/// ```
+/// use std::sync::Arc;
+/// use amida::{CrashModel, MemoryFs, Store};
+///
+/// # fn main() -> amida::Result<()> {
+/// let disk = MemoryFs::new();
+/// let store = Store::options().fs(Arc::new(disk.clone())).open("/traces.amida")?;
+/// // The power fails: a store on what is left of the disk has what was acknowledged.
+/// let after = disk.crash(CrashModel::LoseUnsynced);
+/// let again = Store::options().fs(Arc::new(after)).open("/traces.amida")?;
+/// assert_eq!(again.snapshot().span_count(), store.snapshot().span_count());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct MemoryFs {
     disk: Arc<Mutex<Disk>>,
 }
 
 /// How a call fails; see `MemoryFs::fail_after`.
+///
+/// ```
+/// use std::io::ErrorKind;
+/// use std::path::Path;
+/// use amida::{Fault, Fs, MemoryFs};
+///
+/// let disk = MemoryFs::new();
+/// disk.fail_after(1, Fault::new(ErrorKind::StorageFull).once());
+/// assert!(disk.create(Path::new("/a")).is_ok());
+/// assert!(disk.create(Path::new("/b")).is_err());
+/// assert!(disk.create(Path::new("/b")).is_ok());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fault {
     kind: ErrorKind,

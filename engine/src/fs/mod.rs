@@ -24,6 +24,19 @@ pub use self::real::RealFs;
 use crate::error::Result;
 
 /// A file system. Paths are absolute or relative to the process, as the user gave them.
+///
+/// ```
+/// use std::path::Path;
+/// use amida::{Fs, MemoryFs};
+///
+/// # fn main() -> amida::Result<()> {
+/// let disk = MemoryFs::new();
+/// disk.create_dir_all(Path::new("/a"))?;
+/// disk.create(Path::new("/a/b"))?.write_all_at(b"bytes", 0)?;
+/// assert_eq!(disk.list(Path::new("/a"))?, ["b"]);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Fs: Send + Sync + Debug {
     /// Makes a directory and those above it; the directories that were made and the one around them
     /// are synced. Private to the user (mode 0700).
@@ -58,6 +71,19 @@ pub trait Fs: Send + Sync + Debug {
 }
 
 /// An open file. Reads and writes name their offset.
+///
+/// ```
+/// use std::path::Path;
+/// use amida::{File, Fs, MemoryFs};
+///
+/// # fn main() -> amida::Result<()> {
+/// let file: Box<dyn File> = MemoryFs::new().create(Path::new("/a"))?;
+/// file.write_all_at(b"bytes", 0)?;
+/// file.sync_data()?;
+/// assert_eq!(file.len()?, 5);
+/// # Ok(())
+/// # }
+/// ```
 #[allow(clippy::len_without_is_empty)] // a length that may fail is no container's
 pub trait File: Send + Sync + Debug {
     /// Writes all bytes at an offset.
@@ -76,6 +102,20 @@ pub trait File: Send + Sync + Debug {
 }
 
 /// The writer's lock; dropping it frees it.
+///
+/// ```
+/// use std::path::Path;
+/// use amida::{Error, Fs, Lock, MemoryFs};
+///
+/// # fn main() -> amida::Result<()> {
+/// let disk = MemoryFs::new();
+/// let held: Box<dyn Lock> = disk.lock(Path::new("/LOCK"))?;
+/// assert!(matches!(disk.lock(Path::new("/LOCK")), Err(Error::Locked { .. })));
+/// drop(held);
+/// assert!(disk.lock(Path::new("/LOCK")).is_ok());
+/// # Ok(())
+/// # }
+/// ```
 pub trait Lock: Send + Sync + Debug {}
 
 /// Reads a whole file by bounded reads; for small files.

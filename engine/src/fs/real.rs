@@ -13,6 +13,13 @@ use super::{File, Fs, Lock};
 use crate::error::{Error, Result};
 
 /// The operating system's files.
+///
+/// ```
+/// use std::sync::Arc;
+/// use amida::{Options, RealFs};
+///
+/// let options = Options::default().fs(Arc::new(RealFs)); // the default
+/// ```
 #[derive(Debug, Default)]
 pub struct RealFs;
 

@@ -13,6 +13,25 @@ use super::schema::{Marks, col, span_schema};
 use crate::error::{Error, Result};
 
 /// Spans in columns: a `RecordBatch` with exactly the span schema (see `schema`).
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use amida::{RequestBuilder, Resource, SpanBuilder, Store};
+/// # let store = Store::in_memory();
+/// # let id = "4bf92f3577b34da6a3ce929d0e0e4736".parse()?;
+/// # let span = SpanBuilder::new(id, "00f067aa0ba902b7".parse()?, "GET /cart")
+/// #     .attribute("http.response.status_code", 503);
+/// # let body = RequestBuilder::new(Resource::new("checkout")).span(span).finish();
+/// # let _receipt = store.append_otlp(body)?;
+/// use amida::{Predicate, SpanBatch};
+///
+/// for batch in store.snapshot().scan(&Predicate::new())? {
+///     let batch: SpanBatch = batch?;
+///     println!("{} spans, {:?}", batch.len(), batch.record_batch().schema());
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct SpanBatch(RecordBatch);
 
@@ -120,6 +139,25 @@ impl SpanBatch {
 }
 
 /// One span: a row of a `SpanBatch`.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use amida::{RequestBuilder, Resource, SpanBuilder, Store};
+/// # let store = Store::in_memory();
+/// # let id = "4bf92f3577b34da6a3ce929d0e0e4736".parse()?;
+/// # let span = SpanBuilder::new(id, "00f067aa0ba902b7".parse()?, "GET /cart")
+/// #     .attribute("http.response.status_code", 503);
+/// # let body = RequestBuilder::new(Resource::new("checkout")).span(span).finish();
+/// # let _receipt = store.append_otlp(body)?;
+/// use amida::json::Value;
+///
+/// let trace = store.snapshot().trace(id)?.ok_or("it was just stored")?;
+/// let span = trace.root();
+/// assert_eq!((span.service_name(), span.name()), ("checkout", "GET /cart"));
+/// assert_eq!(span.attribute("http.response.status_code"), Some(Value::Int(503)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy)]
 pub struct SpanRef<'a> {
     batch: &'a SpanBatch,

@@ -25,6 +25,13 @@ use serde_json::de::{Deserializer, SliceRead};
 use serde_json::value::RawValue;
 
 /// A value read from attribute text.
+///
+/// ```
+/// use amida::json::{self, Value};
+///
+/// assert_eq!(json::get(r#"{"code":503}"#, "code"), Some(Value::Int(503)));
+/// assert_eq!(json::get(r#"{"code":503.0}"#, "code"), Some(Value::Double(503.0)));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// Text.
@@ -42,6 +49,13 @@ pub enum Value {
 }
 
 /// The type of a value, as the catalog counts it.
+///
+/// ```
+/// use amida::json::{Value, ValueType};
+///
+/// assert_eq!(Value::Bool(true).value_type(), ValueType::Bool);
+/// assert_eq!(ValueType::Double.word(), "double");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ValueType {
     /// Text.
@@ -278,6 +292,14 @@ pub fn get(object: &str, key: &str) -> Option<Value> {
 }
 
 /// One event of a span.
+///
+/// ```
+/// use amida::json;
+///
+/// let events = json::read_events(r#"[{"time":5,"name":"retry","attributes":{"attempt":2}}]"#);
+/// assert_eq!((events[0].time, events[0].name.as_str()), (5, "retry"));
+/// assert_eq!(json::get(&events[0].attributes, "attempt"), Some(json::Value::Int(2)));
+/// ```
 #[derive(Debug, Clone, PartialEq, serde::Deserialize)]
 pub struct Event {
     /// Nanoseconds since the epoch.
@@ -293,6 +315,14 @@ pub struct Event {
 }
 
 /// One link of a span to another span.
+///
+/// ```
+/// use amida::json;
+///
+/// let text = r#"[{"trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"00f067aa0ba902b7"}]"#;
+/// let links = json::read_links(text);
+/// assert_eq!((links[0].span_id.as_str(), links[0].flags), ("00f067aa0ba902b7", 0));
+/// ```
 #[derive(Debug, Clone, PartialEq, serde::Deserialize)]
 pub struct Link {
     /// Hex of the other trace id, as it was sent.

@@ -4,6 +4,13 @@ use super::batch::SpanRef;
 use super::ids::TraceId;
 
 /// Which spans to return. Without conditions: all.
+///
+/// ```
+/// use amida::Predicate;
+///
+/// // Failed calls of one service that took half a second or more.
+/// let slow = Predicate::new().service("checkout").errors_only().duration_min(500_000_000);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Predicate {
     pub(crate) start_from_ns: Option<i64>,

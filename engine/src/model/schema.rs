@@ -99,6 +99,14 @@ pub fn span_schema() -> &'static SchemaRef {
 pub const UNKNOWN_SERVICE: &str = "unknown_service";
 
 /// What the store noticed about a span while storing it: bits of the `marks` column.
+///
+/// ```
+/// use amida::Marks;
+///
+/// let marks = Marks(1 | 1 << 7);
+/// assert!(marks.contains(Marks::NEGATIVE_DURATION) && marks.contains(Marks::NO_SERVICE));
+/// assert!(!marks.contains(Marks::TRUNCATED));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Marks(pub u32);
 

@@ -5,12 +5,26 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Where the store reads the time of day.
+///
+/// ```
+/// use amida::{Clock, SystemClock};
+///
+/// let today = SystemClock.now_ns();
+/// assert!(today > 1_700_000_000_000_000_000);
+/// ```
 pub trait Clock: Send + Sync + fmt::Debug {
     /// Nanoseconds since 1970-01-01T00:00:00Z.
     fn now_ns(&self) -> i64;
 }
 
 /// The machine's clock.
+///
+/// ```
+/// use std::sync::Arc;
+/// use amida::{Options, SystemClock};
+///
+/// let options = Options::default().clock(Arc::new(SystemClock)); // the default
+/// ```
 #[derive(Debug, Default)]
 pub struct SystemClock;
 
@@ -23,6 +37,20 @@ impl Clock for SystemClock {
 }
 
 /// A clock that stands still until it is moved; for tests.
+///
+/// ```
+/// use std::sync::Arc;
+/// use amida::{Clock, ManualClock, MemoryFs, Store, days};
+///
+/// # fn main() -> amida::Result<()> {
+/// let clock = Arc::new(ManualClock::at(1_700_000_000_000_000_000));
+/// let options = Store::options().fs(Arc::new(MemoryFs::new())).clock(clock.clone());
+/// let store = options.open("/traces.amida")?;
+/// clock.advance(days(8)); // older segments are now beyond the default retention
+/// store.compact()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct ManualClock(AtomicI64);
 

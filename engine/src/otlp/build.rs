@@ -162,6 +162,14 @@ impl RequestBuilder {
 }
 
 /// Who made the spans: a service and where it runs.
+///
+/// ```
+/// use amida::Resource;
+///
+/// let resource = Resource::new("checkout")
+///     .attribute("service.version", "1.4.2")
+///     .attribute("host.name", "web-1");
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Resource {
     pub(super) fields: Writer,
@@ -188,6 +196,12 @@ impl Resource {
 }
 
 /// The instrumentation that made the spans.
+///
+/// ```
+/// use amida::InstrumentationScope;
+///
+/// let scope = InstrumentationScope::new("my.tracer").version("1.4").attribute("short", true);
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct InstrumentationScope {
     pub(super) fields: Writer,

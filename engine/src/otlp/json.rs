@@ -68,6 +68,22 @@ pub fn json_to_requests(text: &[u8]) -> Result<Vec<Bytes>> {
 /// after the other, with memory bounded by the largest document (at most 256 MiB).
 ///
 /// After an error it ends: what was given before stands.
+///
+/// ```
+/// use amida::{JsonRequests, Store};
+///
+/// # fn main() -> amida::Result<()> {
+/// let lines = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{
+///     "traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174"}]}]}]}"#;
+/// let store = Store::in_memory();
+/// for requests in JsonRequests::new(lines.as_bytes()) {
+///     for request in requests? {
+///         assert_eq!(store.append_otlp(request)?.accepted(), 1);
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct JsonRequests<R> {
     documents: Documents<R>,

@@ -24,6 +24,24 @@ use crate::model::ids::TraceId;
 ///
 /// Opening it reads the header and the checksums only. Everything else is read, and checked against
 /// its checksum, when it is needed; parsed footers are kept in a cache that all segments share.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use amida::{RequestBuilder, Resource, SpanBuilder, Store};
+/// # let store = Store::in_memory();
+/// # let id = "4bf92f3577b34da6a3ce929d0e0e4736".parse()?;
+/// # let span = SpanBuilder::new(id, "00f067aa0ba902b7".parse()?, "GET /cart")
+/// #     .attribute("http.response.status_code", 503);
+/// # let body = RequestBuilder::new(Resource::new("checkout")).span(span).finish();
+/// # let _receipt = store.append_otlp(body)?;
+/// store.flush()?;
+/// for segment in store.snapshot().segments() {
+///     segment.verify()?; // every checksum and count
+///     println!("{}: {} spans", segment.path().display(), segment.rows());
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Segment {
     fs: Arc<dyn Fs>,
     blob: Arc<Blob>,

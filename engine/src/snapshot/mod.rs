@@ -32,6 +32,26 @@ use crate::segment::Segment;
 ///
 /// It holds on to its segments: files that compaction or retention replaced are removed when the
 /// last snapshot that has them is dropped.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use amida::{RequestBuilder, Resource, SpanBuilder, Store};
+/// # let store = Store::in_memory();
+/// # let id = "4bf92f3577b34da6a3ce929d0e0e4736".parse()?;
+/// # let span = SpanBuilder::new(id, "00f067aa0ba902b7".parse()?, "GET /cart")
+/// #     .attribute("http.response.status_code", 503);
+/// # let body = RequestBuilder::new(Resource::new("checkout")).span(span).finish();
+/// # let _receipt = store.append_otlp(body)?;
+/// use amida::Predicate;
+///
+/// let snapshot = store.snapshot();
+/// assert_eq!(snapshot.span_count(), 1);
+/// assert!(snapshot.trace(id)?.is_some());
+/// let failed = snapshot.scan(&Predicate::new().errors_only())?;
+/// assert_eq!(failed.count(), 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Snapshot(Arc<Parts>);
 
@@ -189,6 +209,26 @@ fn prefix_bounds(prefix: &str) -> Result<([u8; 16], [u8; 16])> {
 }
 
 /// The batches of a scan. It reads as it goes and keeps its snapshot alive.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use amida::{RequestBuilder, Resource, SpanBuilder, Store};
+/// # let store = Store::in_memory();
+/// # let id = "4bf92f3577b34da6a3ce929d0e0e4736".parse()?;
+/// # let span = SpanBuilder::new(id, "00f067aa0ba902b7".parse()?, "GET /cart")
+/// #     .attribute("http.response.status_code", 503);
+/// # let body = RequestBuilder::new(Resource::new("checkout")).span(span).finish();
+/// # let _receipt = store.append_otlp(body)?;
+/// use amida::Predicate;
+///
+/// let mut spans = 0;
+/// for batch in store.snapshot().scan(&Predicate::new().service("checkout"))? {
+///     spans += batch?.len();
+/// }
+/// assert_eq!(spans, 1);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Scan {
     snapshot: Snapshot,
     predicate: Predicate,

@@ -66,6 +66,22 @@ const DECODE: Decode = Decode {
 ///
 /// The directory's lock is free again when `close` returns, or when the last clone was dropped and
 /// no `Pending` of it is left. Snapshots stay readable after that.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use amida::{RequestBuilder, Resource, SpanBuilder, Store};
+/// # let store = Store::in_memory();
+/// # let id = "4bf92f3577b34da6a3ce929d0e0e4736".parse()?;
+/// # let span = SpanBuilder::new(id, "00f067aa0ba902b7".parse()?, "GET /cart")
+/// #     .attribute("http.response.status_code", 503);
+/// # let body = RequestBuilder::new(Resource::new("checkout")).span(span).finish();
+/// let receipt = store.append_otlp(body)?; // on disk and visible when it returns
+/// assert_eq!(receipt.accepted(), 1);
+/// assert_eq!(store.snapshot().span_count(), 1);
+/// store.close()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Store(Arc<Handle>);
 

@@ -26,6 +26,18 @@ const TRIES: usize = 16;
 ///
 /// It sees what was appended when it was opened or refreshed last. It may see rows shortly before
 /// they are acknowledged, and a crash of the machine may take those away; never torn rows.
+///
+/// ```no_run
+/// use amida::Reader;
+///
+/// # fn main() -> amida::Result<()> {
+/// let reader = Reader::open("traces.amida")?; // beside the service that writes it
+/// println!("{} spans", reader.snapshot().span_count());
+/// reader.refresh()?; // what came since
+/// println!("{} spans", reader.snapshot().span_count());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Reader {
     path: PathBuf,

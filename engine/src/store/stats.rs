@@ -12,6 +12,22 @@ use crate::memtable::Facts;
 use crate::otlp::walk::Reason;
 
 /// What the store did and holds, at one moment.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use amida::{RequestBuilder, Resource, SpanBuilder, Store};
+/// # let store = Store::in_memory();
+/// # let id = "4bf92f3577b34da6a3ce929d0e0e4736".parse()?;
+/// # let span = SpanBuilder::new(id, "00f067aa0ba902b7".parse()?, "GET /cart")
+/// #     .attribute("http.response.status_code", 503);
+/// # let body = RequestBuilder::new(Resource::new("checkout")).span(span).finish();
+/// # let _receipt = store.append_otlp(body)?;
+/// let stats = store.stats();
+/// assert_eq!((stats.accepted, stats.memtable_spans), (1, 1));
+/// println!("{} syncs, {:?} in all", stats.fsyncs, stats.fsync_time);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Stats {

@@ -9,6 +9,22 @@ use crate::error::{Error, Result};
 use crate::otlp::walk::{Reason, Rejection};
 
 /// What became of a request.
+///
+/// ```
+/// use amida::{RequestBuilder, Resource, SpanBuilder, Store};
+///
+/// # fn main() -> amida::Result<()> {
+/// let trace = "4bf92f3577b34da6a3ce929d0e0e4736".parse()?;
+/// let good = SpanBuilder::new(trace, "00f067aa0ba902b7".parse()?, "good");
+/// let bad = SpanBuilder::new(trace, "53995c3f42cd8ad8".parse()?, "before 1970").start_ns(-1);
+/// let body = RequestBuilder::new(Resource::new("checkout")).span(good).span(bad).finish();
+///
+/// let receipt = Store::in_memory().append_otlp(body)?;
+/// assert_eq!((receipt.accepted(), receipt.rejected()), (1, 1));
+/// assert_eq!(receipt.rejections(), [("time_out_of_range", 1)]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[must_use = "a receipt may say that spans were rejected"]
 pub struct Receipt {
@@ -127,6 +143,21 @@ impl Ticket {
 
 /// A request on its way to the disk. Wait for it, or `.await` it in any async runtime; dropped, the
 /// request is committed all the same.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use amida::{RequestBuilder, Resource, SpanBuilder, Store};
+/// # let store = Store::in_memory();
+/// # let id = "4bf92f3577b34da6a3ce929d0e0e4736".parse()?;
+/// # let span = SpanBuilder::new(id, "00f067aa0ba902b7".parse()?, "GET /cart")
+/// #     .attribute("http.response.status_code", 503);
+/// # let body = RequestBuilder::new(Resource::new("checkout")).span(span).finish();
+/// let pending = store.submit_otlp(body); // in async code: store.submit_otlp(body).await
+/// // .. other work, other requests ..
+/// assert_eq!(pending.wait()?.accepted(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "a request is not known to be stored before its receipt is there"]
 pub struct Pending(State);

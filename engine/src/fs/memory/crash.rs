@@ -8,6 +8,19 @@ use super::disk::{Dir, Disk, Node, locked, set_all};
 use super::inode::Inode;
 
 /// Which of the changes that were not synced reach the disk when the power fails.
+///
+/// ```
+/// use std::path::Path;
+/// use amida::{CrashModel, Fs, MemoryFs};
+///
+/// # fn main() -> amida::Result<()> {
+/// let disk = MemoryFs::new();
+/// disk.create(Path::new("/a"))?; // its directory was not synced
+/// assert!(!disk.crash(CrashModel::LoseUnsynced).exists(Path::new("/a"))?);
+/// assert!(disk.crash(CrashModel::KeepAll).exists(Path::new("/a"))?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CrashModel {
     /// None of them.

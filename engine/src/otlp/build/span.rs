@@ -7,6 +7,17 @@ use super::write::Writer;
 use crate::model::ids::{SpanId, TraceId};
 
 /// What a span did in a request between services.
+///
+/// ```
+/// use amida::{SpanBuilder, SpanKind};
+///
+/// # fn main() -> amida::Result<()> {
+/// let trace = "4bf92f3577b34da6a3ce929d0e0e4736".parse()?;
+/// let span = "00f067aa0ba902b7".parse()?;
+/// let call = SpanBuilder::new(trace, span, "SELECT").kind(SpanKind::Client);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SpanKind {
     /// Not said.
@@ -32,6 +43,21 @@ enum End {
 
 /// Builds one span. Unless said otherwise it is a root, `SpanKind::Internal`, with status unset,
 /// and takes no time.
+///
+/// ```
+/// use std::time::Duration;
+/// use amida::SpanBuilder;
+///
+/// # fn main() -> amida::Result<()> {
+/// let trace = "4bf92f3577b34da6a3ce929d0e0e4736".parse()?;
+/// let span = SpanBuilder::new(trace, "53995c3f42cd8ad8".parse()?, "SELECT carts")
+///     .parent("00f067aa0ba902b7".parse::<amida::SpanId>()?)
+///     .start_ns(1_700_000_000_000_000_000)
+///     .duration(Duration::from_millis(3))
+///     .attribute("db.system.name", "postgresql");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct SpanBuilder {
     fields: Writer,
@@ -151,6 +177,12 @@ impl SpanBuilder {
 }
 
 /// Builds an event of a span.
+///
+/// ```
+/// use amida::EventBuilder;
+///
+/// let retry = EventBuilder::new("retry", 1_700_000_000_001_000_000).attribute("attempt", 2);
+/// ```
 #[derive(Debug, Clone)]
 pub struct EventBuilder {
     fields: Writer,
@@ -173,6 +205,16 @@ impl EventBuilder {
 }
 
 /// Builds a link of a span to another span.
+///
+/// ```
+/// use amida::LinkBuilder;
+///
+/// # fn main() -> amida::Result<()> {
+/// let trace = "0af7651916cd43dd8448eb211c80319c".parse()?;
+/// let link = LinkBuilder::new(trace, "b7ad6b7169203331".parse()?).attribute("why", "batch");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct LinkBuilder {
     fields: Writer,
