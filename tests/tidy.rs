@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use amida_tests::tidy::{
-    FILE_LINES_MAX, banned_words, code_only, long_functions, public_types, rooms_named,
-    strange_characters, titles, upward_imports, wide_lines, without_example, without_tests,
+    FILE_LINES_MAX, banned_words, code_only, joined_literals, long_functions, public_types,
+    quoted_error, rooms_named, strange_characters, titles, upward_imports, wide_lines,
+    without_example, without_tests,
 };
 
 fn root() -> &'static Path {
@@ -192,6 +193,18 @@ fn every_public_type_shows_an_example() {
     none(findings);
 }
 
+#[test]
+fn troubleshooting_quotes_errors_that_exist() {
+    let paths = sources().into_iter().filter(|path| !is_test(path));
+    let code: String = paths.map(|path| read(&path)).collect::<Vec<_>>().concat();
+    let code = joined_literals(&code);
+    let page = read(&root().join("docs/troubleshooting.md"));
+    let parts: Vec<String> = page.lines().filter_map(quoted_error).flatten().collect();
+    assert!(parts.len() > 15, "{} quoted errors", parts.len());
+    let gone = parts.into_iter().filter(|part| !code.contains(part.as_str()));
+    none(gone.map(|part| format!("no source says {part:?}")).collect());
+}
+
 mod the_checks_themselves {
     use super::*;
 
@@ -237,6 +250,14 @@ mod the_checks_themselves {
         let code = format!("trait T {{ fn a(&self); }}\nfn b() {{\n{body}}}\nfn c() {{}}\n");
         assert_eq!(long_functions(&code), [("b".to_owned(), 2, 82)]);
         assert_eq!(wide_lines(&format!("a\n{}\n", "b".repeat(101))), [(2, 101)]);
+    }
+
+    #[test]
+    fn quoted_errors_are_taken_apart() {
+        let heading = "### `DIR is open for writing by process PID`";
+        assert_eq!(quoted_error(heading).unwrap(), ["is open for writing by process"]);
+        assert!(quoted_error("### Cast errors").is_none());
+        assert_eq!(joined_literals("a b \\\n      c"), "a b c");
     }
 
     #[test]

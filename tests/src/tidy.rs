@@ -328,3 +328,31 @@ pub fn without_example(source: &str, types: &[String]) -> Vec<(usize, String)> {
     }
     found
 }
+
+/// The source with string literals that go on in the next line joined.
+pub fn joined_literals(source: &str) -> String {
+    let mut lines = source.split("\\\n");
+    let first = lines.next().unwrap_or_default().to_owned();
+    lines.fold(first, |joined, line| joined + line.trim_start())
+}
+
+/// The fixed parts of an error that a heading quotes: words in capitals, numbers and dots stand for
+/// what differs. `None` for a line that quotes none.
+pub fn quoted_error(line: &str) -> Option<Vec<String>> {
+    let quoted = line.strip_prefix("### `")?.split_once('`')?.0;
+    let differs = |word: &&str| {
+        let word = word.trim_matches(|c: char| !c.is_alphanumeric());
+        word.chars().all(|c| c.is_uppercase() || c.is_ascii_digit())
+    };
+    let mut parts = vec![String::new()];
+    for word in quoted.split(' ') {
+        match parts.last_mut() {
+            Some(part) if !differs(&word) => {
+                part.push_str(if part.is_empty() { "" } else { " " });
+                part.push_str(word);
+            }
+            _ => parts.push(String::new()),
+        }
+    }
+    Some(parts.into_iter().filter(|part| part.len() > 8).collect())
+}
