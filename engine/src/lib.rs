@@ -36,7 +36,7 @@
 //! |---|---|
 //! | store spans | [`Store`], [`Options`], [`Durability`], [`Retention`], [`RequestBuilder`] |
 //! | know what became of them | [`Receipt`], [`Pending`], [`Stats`], [`Error`] |
-//! | read | [`Snapshot`], [`Predicate`], [`SpanBatch`], [`SpanRef`], [`Trace`] |
+//! | read | [`Snapshot`], [`Predicate`], [`SpanBatch`], [`SpanRef`], [`Trace`], [`Waterfall`] |
 //! | read beside a writer | [`Reader`] |
 //! | build a query engine on it | [`Segment`], [`Catalog`], [`schema`], [`json`] |
 //! | test | [`Store::in_memory`], [`MemoryFs`], [`ManualClock`] |
@@ -74,5 +74,5 @@ pub use otlp::build::{
 };
 pub use otlp::json::{JsonRequests, json_to_requests};
 pub use segment::Segment;
-pub use snapshot::{Scan, Snapshot, Trace, Waterfall};
+pub use snapshot::{CriticalPath, Scan, Snapshot, Trace, Waterfall};
 pub use store::{Pending, Reader, Receipt, Stats, Store};

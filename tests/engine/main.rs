@@ -11,6 +11,7 @@
 //! | damage | torn and rotten bytes on the disk |
 //! | json | what becomes of OTLP/JSON, good and bad? |
 //! | real | are real traces stored as an independent reader read them? |
+//! | traces | how do spans hang together, and what is the critical path? |
 //! | fuzzed | the bodies of the fuzz targets, on seeds |
 #![allow(clippy::unwrap_used)] // in tests, a panic with its place is the answer
 
@@ -26,3 +27,4 @@ mod json;
 mod lifecycle;
 mod real;
 mod rows;
+mod traces;

@@ -7,8 +7,12 @@
 //! |---|---|
 //! | mod | `Snapshot`, `Scan` |
 //! | trace | `Trace`: the spans of one trace and how they hang together |
-//! | waterfall | a trace drawn as text |
+//! | ids | which row a span id means where several have it |
+//! | critical | `CriticalPath`: what the duration of the root consists of |
+//! | waterfall/ | a trace drawn as text |
 
+mod critical;
+mod ids;
 mod trace;
 mod waterfall;
 
@@ -18,6 +22,7 @@ use std::sync::{Arc, OnceLock};
 use arrow::array::BooleanArray;
 use arrow::compute::filter_record_batch;
 
+pub use self::critical::CriticalPath;
 pub use self::trace::Trace;
 pub use self::waterfall::Waterfall;
 use crate::error::{Error, Result};

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use unicode_width::UnicodeWidthStr;
+
 use arrow::array::{
     ArrayRef, FixedSizeBinaryBuilder, Int64Array, RecordBatch, StringViewBuilder,
     TimestampNanosecondArray, UInt32Array,
 };
 
 use super::Waterfall;
-use super::text::{clip, duration, plain, width_of};
+use super::axis::worthwhile;
+use super::text::{clip, duration, grouped, palette, plain, width_of};
 use crate::model::batch::SpanBatch;
 use crate::model::ids::TraceId;
 use crate::model::schema::{UTC, col, span_schema};
@@ -16,24 +19,26 @@ use crate::snapshot::trace::Trace;
 
 /// A span of a test: what the drawing looks at.
 #[derive(Clone, Default)]
-struct Drawn {
-    id: u64,
-    parent: u64,
-    service: &'static str,
-    name: String,
-    start: i64,
-    took: i64,
-    error: Option<&'static str>,
-    events: Option<String>,
+pub struct Drawn {
+    pub id: u64,
+    pub parent: u64,
+    pub service: &'static str,
+    pub name: String,
+    pub start: i64,
+    pub took: i64,
+    pub error: Option<&'static str>,
+    pub events: Option<String>,
+    pub kind: Option<&'static str>,
+    pub attributes: Option<String>,
 }
 
-fn span(id: u64, parent: u64, name: &str, start: i64, took: i64) -> Drawn {
+pub fn span(id: u64, parent: u64, name: &str, start: i64, took: i64) -> Drawn {
     Drawn { id, parent, service: "shop", name: name.into(), start, took, ..Drawn::default() }
 }
 
-const MS: i64 = 1_000_000;
+pub const MS: i64 = 1_000_000;
 
-fn trace(spans: &[Drawn]) -> Trace {
+pub fn trace(spans: &[Drawn]) -> Trace {
     let id = TraceId::from_bytes(&[0xab; 16]).unwrap();
     let ids = |values: &mut dyn Iterator<Item = Option<Vec<u8>>>, len| {
         let mut ids = FixedSizeBinaryBuilder::new(len);
@@ -57,7 +62,7 @@ fn trace(spans: &[Drawn]) -> Trace {
         col::PARENT_SPAN_ID => ids(&mut spans.iter().map(|s| hex8(s.parent)), 8),
         col::NAME => texts(&|s| Some(s.name.clone())),
         col::SERVICE_NAME => texts(&|s| Some(s.service.to_owned())),
-        col::KIND => texts(&|_| Some("SERVER".to_owned())),
+        col::KIND => texts(&|s| Some(s.kind.unwrap_or("INTERNAL").to_owned())),
         col::STATUS_CODE => {
             texts(&|s| Some(if s.error.is_some() { "ERROR" } else { "UNSET" }.to_owned()))
         }
@@ -66,6 +71,7 @@ fn trace(spans: &[Drawn]) -> Trace {
             Arc::new(spans.iter().map(|s| Some(s.start)).collect::<TimestampNanosecondArray>())
         }
         col::DURATION_NS => Arc::new(Int64Array::from_iter_values(spans.iter().map(|s| s.took))),
+        col::ATTRIBUTES => texts(&|s| Some(s.attributes.clone().unwrap_or("{}".to_owned()))),
         col::EVENTS => texts(&|s| s.events.clone()),
         col::FLAGS..=col::MARKS => Arc::new(UInt32Array::from(vec![0; spans.len()])),
         _ => texts(&|_| Some("{}".to_owned())),
@@ -84,11 +90,11 @@ fn trace(spans: &[Drawn]) -> Trace {
     Trace::new(id, &[SpanBatch::try_new(batch).unwrap()]).unwrap().unwrap()
 }
 
-fn draw(spans: &[Drawn]) -> String {
+pub fn draw(spans: &[Drawn]) -> String {
     trace(spans).to_string()
 }
 
-fn line_with<'a>(drawing: &'a str, words: &str) -> &'a str {
+pub fn line_with<'a>(drawing: &'a str, words: &str) -> &'a str {
     drawing.lines().find(|l| l.contains(words)).unwrap_or_else(|| panic!("{words}:\n{drawing}"))
 }
 
@@ -108,10 +114,11 @@ fn tree_bars_errors_and_events_stand_where_they_belong() {
         span(4, 1, "hangup", at + 100 * MS, 0),
     ]);
     let header = "trace abababababababababababababababab\n\
-                  2023-11-14T22:13:20Z  100 ms  4 spans  1 service  1 error\n";
+                  2023-11-14T22:13:20Z  100 ms  4 spans  1 service  1 error\n\
+                  shop 4\n";
     assert!(drawing.starts_with(header), "{drawing}");
     let column = |line: &str| {
-        line.chars().position(|c| c == '█' || c == '▏').unwrap_or_else(|| panic!("{line}"))
+        line.chars().position(|c| matches!(c, '█' | '░' | '▏')).unwrap_or_else(|| panic!("{line}"))
     };
     let (press, post) = (line_with(&drawing, "press"), line_with(&drawing, "POST /calls"));
     assert!(press.starts_with("shop  press"));
@@ -121,27 +128,81 @@ fn tree_bars_errors_and_events_stand_where_they_belong() {
     assert!(line_with(&drawing, "send").contains("ERR"));
     assert!(!post.contains("ERR"));
     assert!(line_with(&drawing, "push timed out").starts_with("│     ERR push timed out"));
-    assert!(drawing.contains("· +80 ms push.timeout ms=5 via=fcm"));
-    // The second half of the axis belongs to the second half of the time.
+    assert!(line_with(&drawing, "hangup").contains("0 ns   "), "not on the critical path");
+    assert!(line_with(&drawing, "send").contains("20 ms • "));
+    assert!(drawing.ends_with("• critical path 100 ms:  shop 100 %\n"), "{drawing}");
+    assert!(drawing.contains("· +20 ms push.timeout ms=5 via=fcm"));
+    // The second half of the axis belongs to the second half of the time. What is solid is the
+    // critical path: each moment in one line.
     let width = press.chars().count() - column(press);
     assert_eq!(column(post), column(press) + width / 2);
+    let solid: usize = drawing.lines().map(|line| line.matches('█').count()).sum();
+    assert!(solid.abs_diff(width) <= 2, "{solid} of {width}: {drawing}");
 }
 
 #[test]
-fn no_line_is_wider_than_asked() {
-    let mut wide = span(2, 1, &"very long name ".repeat(20), 5, 5);
-    wide.error = Some("words words words words words words words words words words words words");
-    wide.events = Some(format!(
-        r#"[{{"time":7,"name":"exception","attributes":{{"stack":"{}"}}}}]"#,
-        "at line ".repeat(200)
-    ));
-    let trace = trace(&[span(1, 0, "root", 0, 20), wide, span(9, 8, "lost", 3, 4)]);
-    for width in [50, 80, 100, 200] {
-        let drawing = Waterfall::new(&trace).width(width).to_string();
-        for line in drawing.lines() {
-            assert!(width_of(line) <= width, "{width}: {line}");
+fn no_line_is_wider_than_asked_and_bars_line_up() {
+    let seed = any_seed();
+    println!("seed {seed}");
+    let mut random = Random(seed);
+    const BITS: [&str; 10] = [
+        "a",
+        " ",
+        "日本",
+        "e\u{301}\u{300}",
+        "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}",
+        "\u{1f44d}\u{1f3fd}",
+        "\u{2764}\u{fe0f}",
+        "\u{1f1ef}\u{1f1f5}",
+        "\u{202e}",
+        "\u{1b}[2J",
+    ];
+    for _ in 0..200 {
+        let mut text = || -> String {
+            (0..random.below(60)).map(|_| BITS[random.below(BITS.len())]).collect()
+        };
+        let names: Vec<String> = (0..12).map(|_| text()).collect();
+        let mut spans = vec![span(1, 0, &names[0], 0, 1000)];
+        for (at, name) in (2..).zip(&names[1..]) {
+            let parent = 1 + random.below(at as usize - 1) as u64;
+            let mut next =
+                span(at, parent, name, random.below(900) as i64, random.below(500) as i64);
+            next.error = (random.below(3) == 0)
+                .then_some("w\u{200d}\u{7}日日日日日日日日日日日日日日日日日日日日日日日");
+            next.events = Some(format!(r#"[{{"time":7,"name":"e {}"}}]"#, "x ".repeat(99)));
+            spans.push(next);
+        }
+        let trace = trace(&spans);
+        for width in [50, 51, 80, 100, 400] {
+            let drawing = Waterfall::new(&trace).width(width).details(width == 80).to_string();
+            for line in drawing.lines() {
+                assert!(UnicodeWidthStr::width(line) <= width, "{width}: {line}");
+                assert_eq!(plain(line), line, "{width}");
+            }
+            // The bar of the root begins under the corner of the axis.
+            let column =
+                |line: &str, c: &[char]| line.find(c).map(|at| UnicodeWidthStr::width(&line[..at]));
+            let axis = drawing.lines().find_map(|line| column(line, &['├'])).unwrap();
+            let root = drawing.lines().find_map(|line| column(line, &['█', '░'])).unwrap();
+            assert_eq!(axis, root, "{drawing}");
         }
     }
+}
+
+/// A small generator, as the engine has no dependency on one.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, most: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 33) as usize % most.max(1)
+    }
+}
+
+fn any_seed() -> u64 {
+    let mut seed = [0; 8];
+    getrandom::fill(&mut seed).unwrap();
+    u64::from_le_bytes(seed)
 }
 
 #[test]
@@ -149,7 +210,7 @@ fn bars_of_wide_letters_line_up_with_the_others() {
     let drawing = draw(&[span(1, 0, "注文を確定する", 0, 10), span(2, 1, "plain", 0, 10)]);
     let before_bar = |words| {
         let line = line_with(&drawing, words);
-        width_of(&line[..line.find('█').unwrap()])
+        width_of(&line[..line.find(['█', '░']).unwrap()])
     };
     assert_eq!(before_bar("注文"), before_bar("plain"));
 }
@@ -180,17 +241,25 @@ fn orphans_and_circles_say_so() {
     let drawing = draw(&[
         span(1, 0, "root", 0, 10),
         span(2, 77, "lost", 1, 2),
+        span(7, 77, "lost too", 6, 2),
         span(3, 4, "circle", 2, 2),
         span(4, 3, "round", 3, 2),
         span(5, 5, "self", 4, 2),
         span(6, 3, "hangs on the circle", 0, 1),
     ]);
-    assert!(line_with(&drawing, "lost").contains("(parent missing)"));
-    assert!(line_with(&drawing, "circle").contains("(its own ancestor)"));
-    assert!(line_with(&drawing, "self").contains("(its own ancestor)"));
+    assert!(drawing.contains("0 errors  2 orphans"), "{drawing}");
+    let lines: Vec<&str> = drawing.lines().collect();
+    let after = |words: &str| lines[lines.iter().position(|l| l.contains(words)).unwrap() + 1];
+    assert_eq!(line_with(&drawing, "! parent"), "! parent 000000000000004d is not stored: 2 spans");
+    assert!(after("! parent").starts_with("├ shop  lost"), "{drawing}");
+    assert!(after("shop  lost").starts_with("└ shop  lost too"), "{drawing}");
+    assert_eq!(
+        after("shop  circle").trim_start_matches("│ "),
+        "! its own ancestor: the circle is cut open here"
+    );
+    assert_eq!(after("shop  self").trim(), "! its own ancestor: the circle is cut open here");
     assert!(line_with(&drawing, "round").starts_with("└ "));
     assert!(line_with(&drawing, "hangs on").starts_with("├ "));
-    assert_eq!(drawing.lines().count(), 4 + 6);
 }
 
 #[test]
@@ -199,9 +268,15 @@ fn events_beyond_the_limit_are_counted() {
         (0..9).map(|n| format!(r#"{{"time":{n},"name":"event {n}"}}"#)).collect();
     let mut busy = span(1, 0, "a", 0, 10);
     busy.events = Some(format!("[{}]", events.join(",")));
-    let drawing = draw(&[busy]);
-    assert!(drawing.contains("event 5") && !drawing.contains("event 6"));
-    assert!(drawing.contains("3 more events"));
+    let drawing = draw(&[busy.clone()]);
+    assert!(!drawing.contains("event 0"), "spans that did not fail keep theirs: {drawing}");
+    busy.error = Some("no");
+    let failed = trace(&[busy]);
+    let drawing = failed.to_string();
+    assert!(drawing.contains("event 2") && !drawing.contains("event 3"));
+    assert!(drawing.contains("… 6 events"));
+    let details = Waterfall::new(&failed).details(true).to_string();
+    assert!(details.contains("event 8") && !details.contains("… "));
 }
 
 #[test]
@@ -215,18 +290,6 @@ fn strange_times_are_drawn() {
         let drawing = draw(&spans);
         assert!(drawing.lines().count() >= 4 + spans.len() - 1, "{drawing}");
     }
-}
-
-#[test]
-fn deep_and_broad_traces_are_drawn_whole() {
-    let deep: Vec<Drawn> =
-        (1..=10_000).map(|n| span(n, n - 1, "d", n as i64, 20_000 - n as i64)).collect();
-    let drawing = draw(&deep);
-    assert_eq!(drawing.lines().count(), 4 + deep.len());
-    let last = drawing.lines().last().unwrap_or_default();
-    assert!(last.contains("9999: shop  d"), "{last}");
-    let broad: Vec<Drawn> = (1..=10_000).map(|n| span(n, 99_999, "b", n as i64, 5)).collect();
-    assert_eq!(draw(&broad).lines().count(), 4 + broad.len());
 }
 
 #[test]
@@ -259,4 +322,44 @@ fn clipping_counts_columns_not_bytes() {
     assert_eq!(clip("ヤマダ", 4), "ヤ…");
     assert_eq!(clip("abc", 0), "");
     assert_eq!(plain("ヤマダ"), "ヤマダ");
+}
+
+#[test]
+fn what_terminals_draw_differently_is_made_plain() {
+    // A family joins to its members, a heart stays a letter, piles of marks are cut.
+    assert_eq!(plain("\u{1f468}\u{200d}\u{1f467}!"), "\u{1f468}\u{1f467}!");
+    assert_eq!(plain("\u{1f44d}\u{1f3fd}"), "\u{1f44d}");
+    assert_eq!(plain("\u{2764}\u{fe0f}"), "\u{2764}");
+    assert_eq!(plain("a\u{200b}\u{feff}b"), "a\\u{200b}\\u{feff}b");
+    assert_eq!(plain(&format!("e{}", "\u{301}".repeat(99))).chars().count(), 5);
+    // Scripts that need a joiner keep it.
+    assert_eq!(plain("\u{915}\u{94d}\u{200d}"), "\u{915}\u{94d}\u{200d}");
+}
+
+#[test]
+fn services_of_one_trace_have_colours_of_their_own() {
+    let names: Vec<String> = (0..12).map(|n| format!("service-{n}")).collect();
+    let colours = palette(names.iter().map(String::as_str));
+    let mut different: Vec<_> = colours.values().collect();
+    different.sort_unstable();
+    different.dedup();
+    assert_eq!(different.len(), 12);
+    assert!(!different.iter().any(|colour| colour.starts_with("31")));
+    // Alone or among others, as long as nothing is in the way.
+    let alone = palette(["service-0"])["service-0"];
+    assert_eq!(palette(["service-0", "zzz"])["service-0"], alone);
+    assert_eq!((grouped(999).as_str(), grouped(1_234_567).as_str()), ("999", "1,234,567"));
+}
+
+#[test]
+fn the_axis_leaves_out_what_lies_far_from_the_rest() {
+    const DAY: i64 = 86_400_000_000_000;
+    assert_eq!(
+        worthwhile(vec![(0, 0), (5 * DAY, 5 * DAY + 9), (5 * DAY + 3, 5 * DAY + 5)]).0,
+        5 * DAY
+    );
+    assert_eq!(worthwhile(vec![(0, DAY), (2 * DAY, 2 * DAY + 5)]), (0, 2 * DAY + 5));
+    assert_eq!(worthwhile(vec![(0, 9), (5, 7), (9 * DAY, 9 * DAY)]), (0, 9));
+    assert_eq!(worthwhile(vec![(i64::MIN, i64::MIN), (i64::MAX, i64::MAX)]).0, i64::MIN);
+    assert_eq!(worthwhile(Vec::new()), (0, 0));
 }

@@ -1,38 +1,59 @@
-//! Text of fixed width: clipping, escaping, durations, and the time axis with its bars.
+//! Text of fixed width: escaping, clipping, wrapping, colours, times and durations.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, SecondsFormat};
 use unicode_width::UnicodeWidthChar;
 
 const US: i64 = 1_000;
 const MS: i64 = 1_000_000;
-const S: i64 = 1_000_000_000;
-const MIN: i64 = 60 * S;
-const HOUR: i64 = 60 * MIN;
-const DAY: i64 = 24 * HOUR;
+/// A second in nanoseconds.
+pub const S: i64 = 1_000_000_000;
+/// A minute.
+pub const MIN: i64 = 60 * S;
+/// An hour.
+pub const HOUR: i64 = 60 * MIN;
+/// A day.
+pub const DAY: i64 = 24 * HOUR;
 
-/// The text with everything that would move the cursor, change the direction of writing or be
-/// read as a command by a terminal written as an escape: `\n`, `\u{1b}`.
+/// Most marks drawn over one letter.
+const COMBINED_MAX: usize = 4;
+
+/// The text as it may be drawn: everything that would move the cursor, change the direction of
+/// writing, be read as a command by a terminal or be invisible is written as an escape (`\n`,
+/// `\u{1b}`). Joined emoji are drawn side by side, as terminals differ on how wide the joined one
+/// is; of letters with a pile of marks only the first few marks stay.
 pub fn plain(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_command) {
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 8);
+    let (mut after_wide, mut combined) = (false, 0);
     for c in text.chars() {
-        if is_command(c) {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
+        let wide = c.width().unwrap_or(0);
+        match c {
+            _ if is_command(c) => out.extend(c.escape_default()),
+            '\u{1f3fb}'..='\u{1f3ff}' if after_wide => continue,
+            '\u{200d}' if after_wide => continue,
+            '\u{fe0e}' | '\u{fe0f}' => continue,
+            _ if wide == 0 && combined == COMBINED_MAX => continue,
+            _ => out.push(c),
         }
+        combined = if wide == 0 { combined + 1 } else { 0 };
+        after_wide = wide == 2;
     }
     Cow::Owned(out)
 }
 
+/// Controls, and what is invisible: soft hyphens, marks and overrides of direction, zero-width
+/// spaces, interlinear annotations, tags.
 fn is_command(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Columns that the text takes once it is escaped.
@@ -72,11 +93,64 @@ pub fn paint(colour: bool, code: &str, text: &str) -> String {
     if colour && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
 }
 
-/// A colour that stays with a service; never red, which is for errors.
-pub fn palette(service: &str) -> &'static str {
-    const COLOURS: [&str; 8] = ["36", "32", "34", "35", "33", "96", "92", "94"];
-    let hash = service.bytes().fold(0usize, |h, b| h.wrapping_mul(31).wrapping_add(b.into()));
-    COLOURS[hash % COLOURS.len()]
+/// Colours of services; never red, which is for errors.
+const COLOURS: [&str; 12] =
+    ["36", "32", "34", "35", "33", "96", "92", "94", "95", "93", "38;5;208", "38;5;141"];
+
+/// A colour for each service: the same in every trace, but where two services of one trace would
+/// have the same one and another is free.
+pub fn palette<'a>(services: impl IntoIterator<Item = &'a str>) -> HashMap<&'a str, &'static str> {
+    let names: BTreeSet<&str> = services.into_iter().collect();
+    let mut taken = [false; COLOURS.len()];
+    let mut colours = HashMap::new();
+    for name in names {
+        let hash = name.bytes().fold(0usize, |h, b| h.wrapping_mul(31).wrapping_add(b.into()));
+        let wanted = hash % COLOURS.len();
+        let mut slots = (wanted..COLOURS.len()).chain(0..wanted);
+        let slot = slots.find(|&slot| !taken[slot]).unwrap_or(wanted);
+        taken[slot] = true;
+        colours.insert(name, COLOURS[slot]);
+    }
+    colours
+}
+
+/// Parts one after the other, two blanks between them, in as few lines of this width as possible.
+/// A part is its text and how it is painted.
+pub fn flow(parts: &[(String, &str)], width: usize, colour: bool) -> String {
+    let (mut out, mut used) = (String::new(), 0);
+    for (text, code) in parts {
+        let text = clip(text, width);
+        let wide = width_of(&text);
+        if used > 0 && used + 2 + wide > width {
+            out.push('\n');
+            used = 0;
+        } else if used > 0 {
+            out.push_str("  ");
+            used += 2;
+        }
+        out.push_str(&paint(colour && !code.is_empty(), code, &text));
+        used += wide;
+    }
+    out.push('\n');
+    out
+}
+
+/// `1 span`, `12,345 spans`.
+pub fn count(number: usize, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
+/// A number with its thousands apart.
+pub fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }
 
 /// An instant as RFC 3339 in UTC, with as many digits as it needs.
@@ -116,126 +190,5 @@ fn three_digits(size: u64, unit: u64) -> String {
         v if v < 9.995 => format!("{v:.2}"),
         v if v < 99.95 => format!("{v:.1}"),
         v => format!("{v:.0}"),
-    }
-}
-
-/// The common time axis of a drawing.
-pub struct Axis {
-    start: i64,
-    total: i64,
-    columns: usize,
-}
-
-impl Axis {
-    /// An axis from the first to the second instant, this many columns wide.
-    pub fn new((start, end): (i64, i64), columns: usize) -> Self {
-        Self { start, total: end.saturating_sub(start).max(0), columns }
-    }
-
-    /// Where the axis begins, in nanoseconds since the epoch.
-    pub fn start(&self) -> i64 {
-        self.start
-    }
-
-    /// The column of an instant, from 0 to the number of columns.
-    fn place(&self, ns: i64) -> f64 {
-        if self.total == 0 {
-            return 0.0;
-        }
-        let part = ns.saturating_sub(self.start) as f64 / self.total as f64;
-        part.clamp(0.0, 1.0) * self.columns as f64
-    }
-
-    /// The columns of the ticks, with their times since the start.
-    fn ticks(&self) -> Vec<(usize, i64)> {
-        let step = step(self.total, (self.columns / 9).max(1));
-        let mut ticks = Vec::new();
-        let mut at = 0i64;
-        while at <= self.total && ticks.len() <= self.columns {
-            ticks.push((self.place(self.start.saturating_add(at)) as usize, at));
-            match at.checked_add(step) {
-                Some(next) => at = next,
-                None => break,
-            }
-        }
-        ticks
-    }
-
-    /// The times of the ticks, each above its tick.
-    pub fn times(&self) -> String {
-        let mut line = String::new();
-        for (column, at) in self.ticks() {
-            let text = if at == 0 { "0".to_owned() } else { duration(at) };
-            let used = line.len();
-            // A time that would not fit is left out; its tick stands all the same.
-            if column < used || column + text.len() > self.columns + 1 {
-                continue;
-            }
-            let _ = write!(line, "{}{text} ", pad(column - used));
-        }
-        line
-    }
-
-    /// The line with the ticks.
-    pub fn ruler(&self) -> String {
-        let mut line = vec!['─'; self.columns];
-        for (column, _) in self.ticks() {
-            if let Some(cell) = line.get_mut(column) {
-                *cell = '┬';
-            }
-        }
-        if let Some(first) = line.first_mut() {
-            *first = '├';
-        }
-        line.push('┤');
-        line.into_iter().collect()
-    }
-
-    /// Blanks, then the bar from one instant to another; at least one cell.
-    pub fn bar(&self, start: i64, end: i64) -> String {
-        let (from, to) = (self.place(start), self.place(end.max(start)));
-        let first = (from as usize).min(self.columns.saturating_sub(1));
-        let past = (to.ceil() as usize).clamp(first + 1, self.columns.max(first + 1));
-        // What is far shorter than a cell is drawn as a thin one.
-        if to - from < 0.3 {
-            return pad(first) + "▏";
-        }
-        pad(first) + &"█".repeat(past - first)
-    }
-}
-
-/// A round step that cuts `total` into at most about `ticks` parts.
-fn step(total: i64, ticks: usize) -> i64 {
-    const ROUND: [i64; 13] = [
-        30 * S,
-        MIN,
-        2 * MIN,
-        5 * MIN,
-        10 * MIN,
-        20 * MIN,
-        30 * MIN,
-        HOUR,
-        2 * HOUR,
-        3 * HOUR,
-        6 * HOUR,
-        12 * HOUR,
-        DAY,
-    ];
-    let least = total / i64::try_from(ticks).unwrap_or(i64::MAX).max(1);
-    if least > 20 * S
-        && let Some(round) = ROUND.into_iter().find(|&step| step >= least)
-    {
-        return round;
-    }
-    // Below half a minute and above a day: 1, 2 or 5 times a power of ten.
-    let (unit, mut power) = if least > DAY { (DAY, 1) } else { (1, 1i64) };
-    loop {
-        for factor in [1, 2, 5] {
-            let candidate = power.saturating_mul(factor).saturating_mul(unit);
-            if candidate >= least {
-                return candidate.max(1);
-            }
-        }
-        power = power.saturating_mul(10);
     }
 }
