@@ -10,3 +10,4 @@ mod reading;
 mod real;
 mod run;
 mod terminal;
+mod waterfall;

@@ -169,11 +169,17 @@ pub enum AnswerFormat {
 The id is 32 hex digits of either case, 16 digits of a 64-bit id (as Jaeger and Zipkin show them),
 or the first digits as long as no other trace begins with them.
 
-Exit codes: 0 drawn; 1 no such trace, or several.
+A dot marks the critical path: what the duration of the root consists of. In the bars it is solid,
+other time is shaded. ERR marks failed spans, ! what is odd: clocks that differ, parents that are
+not stored, spans that are stored twice. docs/trace.md says more, also about the fields of --json.
+
+Exit codes: 0 drawn; 1 no such trace or span, or several.
 
 Examples:
   amida trace traces.amida 4bf92f3577b34da6a3ce929d0e0e4736
   amida trace traces.amida 4bf92f
+  amida trace traces.amida 4bf92f --all --color always | less -RS
+  amida trace traces.amida 4bf92f --span 00f067aa0ba902b7
   amida trace traces.amida 4bf92f --json | jq '.spans[].name'")]
 pub struct TraceArgs {
     /// The store's directory
@@ -185,9 +191,32 @@ pub struct TraceArgs {
     /// The trace as one JSON object
     #[arg(long)]
     pub json: bool,
+    /// Draw every span: no run folded into one line, however many lines it takes
+    #[arg(long)]
+    pub all: bool,
+    /// Also attributes, events and links under each span
+    #[arg(short = 'v', long)]
+    pub details: bool,
+    /// Everything about one span, by its id or the first digits of it
+    #[arg(long, value_name = "SPANID")]
+    pub span: Option<String>,
+    /// Whether to colour; auto: on a terminal, and as NO_COLOR and CLICOLOR_FORCE say
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Colour::Auto)]
+    pub color: Colour,
     /// Width of the drawing in columns [default: the terminal's, else 100]
     #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(50..=400))]
     pub width: Option<u16>,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    /// Where it is seen
+    Auto,
+    /// Also in files and pipes
+    Always,
+    /// Not at all
+    Never,
 }
 
 /// Options of `amida info`.

@@ -1,86 +1,14 @@
-//! `amida trace`: one trace, found by its id.
+//! A trace as JSON. Fields are only added; docs/trace.md describes them.
 
-use amida::{Marks, Snapshot, SpanRef, Trace, TraceId, Waterfall};
+use amida::{CriticalPath, Marks, SpanId, SpanRef, Trace};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Failure, Outcome, open, rfc3339};
-use crate::args::TraceArgs;
-use crate::output;
-
-/// Most traces that an ambiguous prefix lists.
-const CANDIDATES_MAX: usize = 20;
-
-/// Draws a trace.
-pub fn run(args: &TraceArgs) -> Result<Outcome, Failure> {
-    let reader = open(&args.dir)?;
-    let snapshot = reader.snapshot();
-    let Some(trace) = find(&snapshot, args.id.trim())? else {
-        return Ok(Outcome::Failed);
-    };
-    if args.json {
-        output::json(&TraceJson::new(&trace))?;
-        return Ok(Outcome::Good);
-    }
-    let width = args.width.map(usize::from).or_else(output::width).unwrap_or(100);
-    let colour = output::colours(&std::io::stdout());
-    let drawing = Waterfall::new(&trace).width(width).colour(colour).to_string();
-    output::say(drawing.trim_end())?;
-    Ok(Outcome::Good)
-}
-
-/// The trace that the text means; `None` once it was said why there is none.
-fn find(snapshot: &Snapshot, text: &str) -> Result<Option<Trace>, Failure> {
-    let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if text.is_empty() || text.len() > 32 || !is_hex {
-        return Err(Failure::Because(format!(
-            "{text:?} is no trace id: expected up to 32 hex digits"
-        )));
-    }
-    if text.len() == 32 {
-        return look(snapshot, text, text.parse()?);
-    }
-    let mut candidates = snapshot.traces_with_prefix(text, CANDIDATES_MAX + 1)?;
-    if text.len() == 16 {
-        // A 64-bit id is stored with zeros before it; it is meant before a prefix is.
-        let padded: TraceId = format!("{text:0>32}").parse()?;
-        if let Some(trace) = snapshot.trace(padded)? {
-            candidates.retain(|id| *id != padded);
-            if candidates.is_empty() {
-                return Ok(Some(trace));
-            }
-            candidates.insert(0, padded);
-        }
-    }
-    match candidates.as_slice() {
-        [] => {
-            eprintln!("amida: no trace begins with {text}");
-            Ok(None)
-        }
-        [id] => look(snapshot, text, *id),
-        many => {
-            let more = if many.len() > CANDIDATES_MAX { "more than " } else { "" };
-            let shown = many.len().min(CANDIDATES_MAX);
-            eprintln!("amida: {more}{shown} traces begin with {text}:");
-            for id in many.iter().take(CANDIDATES_MAX) {
-                eprintln!("  {id}");
-            }
-            Ok(None)
-        }
-    }
-}
-
-fn look(snapshot: &Snapshot, text: &str, id: TraceId) -> Result<Option<Trace>, Failure> {
-    let trace = snapshot.trace(id)?;
-    if trace.is_none() {
-        eprintln!("amida: there is no trace {}", text.to_ascii_lowercase());
-    }
-    Ok(trace)
-}
+use super::rfc3339;
 
 /// A trace as JSON: spans in the order of the drawing, each with its depth.
 #[derive(Debug, Serialize)]
-struct TraceJson<'a> {
+pub struct TraceJson<'a> {
     trace_id: String,
     start_time: String,
     end_time: String,
@@ -89,7 +17,22 @@ struct TraceJson<'a> {
     error_count: usize,
     services: Vec<&'a str>,
     root_span_id: String,
+    root_count: usize,
+    orphan_count: usize,
+    critical_path: CriticalPathJson<'a>,
     spans: Vec<SpanJson<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct CriticalPathJson<'a> {
+    total_ns: i64,
+    services: Vec<ShareJson<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ShareJson<'a> {
+    service_name: &'a str,
+    critical_ns: i64,
 }
 
 #[derive(Debug, Serialize)]
@@ -99,6 +42,12 @@ struct SpanJson<'a> {
     depth: usize,
     children: Vec<String>,
     is_orphan: bool,
+    is_own_ancestor: bool,
+    copies: usize,
+    starts_before_parent_ns: i64,
+    ends_after_parent_ns: i64,
+    on_critical_path: bool,
+    critical_ns: i64,
     service_name: &'a str,
     name: &'a str,
     kind: &'a str,
@@ -135,7 +84,13 @@ struct LinkJson {
 }
 
 impl<'a> TraceJson<'a> {
-    fn new(trace: &'a Trace) -> Self {
+    /// The whole trace, or of its spans only those with this id.
+    pub fn new(trace: &'a Trace, only: Option<SpanId>) -> Self {
+        let path = trace.critical_path();
+        let wanted = |span: &SpanRef<'_>| only.is_none_or(|id| span.span_id() == id);
+        let spans = trace.walk().filter(|(span, _)| wanted(span));
+        let spans = spans.map(|(span, depth)| span_json(trace, &path, span, depth)).collect();
+        let services_on_path = path.services().into_iter();
         let (start, end) = trace.times();
         let mut services: Vec<&str> = trace.spans().map(|span| span.service_name()).collect();
         services.sort_unstable();
@@ -149,37 +104,37 @@ impl<'a> TraceJson<'a> {
             error_count: trace.spans().filter(SpanRef::is_error).count(),
             services,
             root_span_id: trace.root().span_id().to_string(),
-            spans: in_order(trace),
+            root_count: trace.tops().filter(|span| span.parent_span_id().is_none()).count(),
+            orphan_count: trace.tops().filter(|span| trace.is_orphan(*span)).count(),
+            critical_path: CriticalPathJson {
+                total_ns: path.total_ns(),
+                services: services_on_path
+                    .map(|(service_name, critical_ns)| ShareJson { service_name, critical_ns })
+                    .collect(),
+            },
+            spans,
         }
     }
 }
 
-/// The spans, each before its children; without recursion, as traces may be deep.
-fn in_order(trace: &Trace) -> Vec<SpanJson<'_>> {
-    let mut spans = Vec::new();
-    let mut open: Vec<(SpanRef<'_>, usize)> = trace.tops().map(|span| (span, 0)).collect();
-    open.reverse();
-    while let Some((span, depth)) = open.pop() {
-        let children: Vec<SpanRef<'_>> = trace.children(span).collect();
-        let ids = children.iter().map(|child| child.span_id().to_string()).collect();
-        spans.push(span_json(trace, span, depth, ids));
-        open.extend(children.into_iter().rev().map(|child| (child, depth + 1)));
-    }
-    spans
-}
-
 fn span_json<'a>(
     trace: &Trace,
+    path: &CriticalPath<'_>,
     span: SpanRef<'a>,
     depth: usize,
-    children: Vec<String>,
 ) -> SpanJson<'a> {
     SpanJson {
         span_id: span.span_id().to_string(),
         parent_span_id: span.parent_span_id().map(|id| id.to_string()),
         depth,
-        children,
+        children: trace.children(span).map(|child| child.span_id().to_string()).collect(),
         is_orphan: trace.is_orphan(span),
+        is_own_ancestor: trace.is_own_ancestor(span),
+        copies: trace.copies(span),
+        starts_before_parent_ns: trace.starts_before_parent_ns(span),
+        ends_after_parent_ns: trace.ends_after_parent_ns(span),
+        on_critical_path: path.contains(span),
+        critical_ns: path.self_ns(span),
         service_name: span.service_name(),
         name: span.name(),
         kind: span.kind(),
@@ -199,7 +154,8 @@ fn span_json<'a>(
     }
 }
 
-fn words(marks: Marks) -> Vec<&'static str> {
+/// The names of the bits that are set.
+pub fn words(marks: Marks) -> Vec<&'static str> {
     let bits = Marks::NAMES.iter().enumerate();
     bits.filter(|(bit, _)| marks.contains(Marks(1 << bit))).map(|(_, name)| *name).collect()
 }
