@@ -9,11 +9,13 @@
 //! | oracle | which spans of a request a store must hold, and as which rows |
 //! | compare | expected rows against those of a store |
 //! | otlp_json | a reader of OTLP/JSON to hold the engine's against |
+//! | known | a store against what is known of real traces |
 //! | real | real traces and what is known of them |
 //! | tidy | the rules of the house as functions over source text |
 
 pub mod compare;
 pub mod corpus;
+pub mod known;
 pub mod mutate;
 pub mod oracle;
 pub mod otlp_json;
