@@ -2,12 +2,14 @@
 
 use std::io::Write;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::run::*;
 
 const GOOD: (&str, &str) = ("5b8efff798038103d269b633813fc60c", "eee19b7ec3c1b174");
 const SHORT: (&str, &str) = ("5b8efff798038103", "eee19b7ec3c1b174");
+const JAEGER: &str = r#"{"traceID":"a1","spans":[{"spanID":"1"}],"processes":{}}"#;
+const ZIPKIN: &str = r#"{"traceId":"a1","id":"1","timestamp":5}"#;
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -37,6 +39,10 @@ fn every_format_is_found_by_content_and_compressed_or_not() {
         ("pretty", json.replace(',', ",\n  ").into_bytes(), "otlp-json", 1),
         ("wrapped", format!("{{\"result\":{json}}}").into_bytes(), "otlp-json", 1),
         ("lines", lines.into_bytes(), "otlp-json", 2),
+        ("jaeger", format!(r#"{{"data":[{JAEGER},{JAEGER}]}}"#).into_bytes(), "jaeger-json", 2),
+        ("jaeger-trace", JAEGER.into(), "jaeger-json", 1),
+        ("zipkin", format!("[{ZIPKIN},{ZIPKIN}]").into_bytes(), "zipkin-json", 2),
+        ("zipkin-traces", format!("[[{ZIPKIN}],[{ZIPKIN}]]").into_bytes(), "zipkin-json", 2),
         ("request", request(3, 5), "otlp-proto", 5),
         ("framed", framed, "otlp-proto-framed", 7),
     ] {
@@ -86,7 +92,7 @@ fn a_bad_file_does_not_stop_the_others_and_is_named_with_its_reason() {
     write(home, "in/deep/b.bin", request(1, 2));
     write(home, "in/deep/notes.txt", "# what this is\n");
     write(home, "in/empty", "");
-    write(home, "in/jaeger.json", r#"{"data":[{"traceID":"1","spans":[]}]}"#);
+    write(home, "in/jaeger.json", r#"{"data":null,"errors":[{"code":404,"msg":"not found"}]}"#);
     write(home, "in/parquet", "PAR1....");
     write(home, "in/half.gz", &gzip(&request(2, 100))[..40]);
     write(home, "in/broken", b"\x0a\x05\xff\xff\xff\xff\xff");
@@ -98,7 +104,7 @@ fn a_bad_file_does_not_stop_the_others_and_is_named_with_its_reason() {
     for (name, words) in [
         ("notes.txt", "text that begins with \"# what this is\""),
         ("empty", "the file is empty"),
-        ("jaeger.json", "this is Jaeger JSON"),
+        ("jaeger.json", "a Jaeger server that reports an error: not found (code 404)"),
         ("parquet", "this is a Parquet file"),
         ("half.gz", "cannot be read: incomplete deflate stream"),
         ("broken", "not an OTLP trace request"),
@@ -131,6 +137,32 @@ fn rejected_spans_are_counted_by_reason_and_the_rest_is_stored() {
     assert!(ran.out.contains("2 bad_trace_id"), "{}", ran.out);
     let info = amida(home.path(), &["info", "s", "--json"]).json();
     assert_eq!((&info["spans"], &info["rejected"]["bad_trace_id"]), (&1.into(), &2.into()));
+}
+
+#[test]
+fn rows_that_never_became_spans_are_counted_with_those_that_the_store_rejects() {
+    let home = home();
+    let far = ZIPKIN.replace(":5", ":9999999999999999");
+    write(home.path(), "a.json", format!(r#"[{ZIPKIN},7,{{"traceId":"1","id":"0"}},{far}]"#));
+    let ran = amida(home.path(), &["import", "s", "a.json", "--json"]);
+    assert_eq!(ran.code, 2, "{}", ran.err);
+    let report = ran.json();
+    assert_eq!((&report["accepted"], &report["rejected"]), (&1.into(), &3.into()));
+    let reasons = json!({"bad_span_id": 1, "not_an_object": 1, "time_out_of_range": 1});
+    assert_eq!(report["reasons"], reasons);
+    let ran = amida(home.path(), &["import", "s", "a.json"]);
+    assert!(ran.out.contains("1 not_an_object"), "{}", ran.out);
+}
+
+#[test]
+fn ids_that_are_not_hex_are_hashed_and_found_by_their_text() {
+    let home = home();
+    let row = r#"[{"traceId":"req-42","id":"call-1","timestamp":5,"name":"n"}]"#;
+    write(home.path(), "a.json", row);
+    assert_eq!(amida(home.path(), &["import", "s", "a.json"]).code, 0);
+    let query = "SELECT trace_id FROM spans WHERE attributes['amida.source.trace_id'] = 'req-42'";
+    let expected = json!([{"trace_id": "d9af7ba3f26c190f252871ee60cf66e5"}]);
+    assert_eq!(ask(home.path(), "s", query), expected);
 }
 
 #[test]

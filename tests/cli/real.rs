@@ -1,46 +1,91 @@
-//! Real files through the command: counts as an independent reader found them.
+//! Real files through the command: what the store then holds is what an independent reader found.
 
+use amida::Reader;
+use amida_tests::known;
 use amida_tests::real;
-use serde_json::json;
 
 use crate::run::*;
 
 #[test]
-fn real_files_import_whole_and_read_back() {
+fn real_files_import_whole_and_are_what_an_independent_reader_found() {
     let Some(folder) = real::folder() else { return };
     let home = home();
-    for set in real::data_sets(&folder, "otlp_json") {
-        let store = home.path().join("store").join(set.name.replace(['/', '*', ' '], "_"));
-        std::fs::create_dir_all(store.parent().unwrap()).unwrap();
-        let store = store.to_str().unwrap();
-        let mut args = vec!["import", store];
-        args.extend(set.files.iter().map(|file| file.to_str().unwrap()));
-        args.push("--json");
-        let ran = amida(home.path(), &args);
-        assert_eq!(ran.code, 0, "{}: {}", set.name, ran.err);
-        assert_eq!(ran.json()["accepted"], set.number("spans"), "{}", set.name);
-        let info = amida(home.path(), &["info", store, "--json"]).json();
-        assert_eq!(info["spans"], set.number("spans"), "{}", set.name);
-        assert_eq!(info["traces"], set.number("traces"), "{}", set.name);
-        let per_service = set.counts("spans_per_service");
-        let services = info["services"].as_array().unwrap();
-        assert_eq!(services.len(), per_service.len(), "{}", set.name);
-        for service in services {
-            let name = service["name"].as_str().unwrap();
-            assert_eq!(service["spans"], json!(per_service[name]), "{}: {name}", set.name);
+    for (format, word) in
+        [("otlp_json", "otlp-json"), ("jaeger_json", "jaeger-json"), ("zipkin_json", "zipkin-json")]
+    {
+        let sets = real::data_sets(&folder, format);
+        assert!(sets.len() >= 6, "{} data sets of {format}", sets.len());
+        for set in sets {
+            let store = home.path().join(set.name.replace(['/', '*', ' '], "_"));
+            let mut args = vec!["import", store.to_str().unwrap()];
+            args.extend(set.files.iter().map(|file| file.to_str().unwrap()));
+            args.push("--json");
+            let ran = amida(home.path(), &args);
+            assert_eq!(ran.code, 0, "{}: {}", set.name, ran.err);
+            let report = ran.json();
+            assert_eq!(report["accepted"], set.number("spans"), "{}", set.name);
+            for file in report["files"].as_array().unwrap() {
+                assert_eq!(file["format"], word, "{file}");
+            }
+            let snapshot = Reader::open(&store).unwrap().snapshot();
+            known::check(&set, &snapshot, "after import");
         }
     }
 }
 
+/// Files beyond those with expectations: the list of real files says how many spans each has.
 #[test]
-fn what_is_not_otlp_is_refused_whatever_its_name() {
+fn every_jaeger_and_zipkin_file_has_as_many_spans_as_its_list_says() {
+    let Some(folder) = real::folder() else { return };
+    let list = std::fs::read_to_string(folder.join("MANIFEST.md")).unwrap();
+    let home = home();
+    let (mut section, mut files) = (String::new(), 0);
+    for line in list.lines() {
+        if let Some(title) = line.strip_prefix("### shared/") {
+            section = title.split('/').next().unwrap().to_owned();
+        }
+        let (Some(name), Some(content)) = (line.split('`').nth(1), line.split('|').nth(5)) else {
+            continue;
+        };
+        let spans = content.trim().split(" spans").next().unwrap().parse::<u64>();
+        let is_ours = ["crisp", "jaeger-ui", "zipkin"].contains(&section.as_str());
+        let (true, Ok(spans)) = (is_ours && line.starts_with("| `"), spans) else { continue };
+        let path = folder.join(&section).join(name);
+        let ran = amida(home.path(), &["import", "s", path.to_str().unwrap(), "--json"]);
+        assert_eq!((ran.code, &ran.json()["accepted"]), (0, &spans.into()), "{name}: {}", ran.err);
+        files += 1;
+    }
+    assert_eq!(files, 33 + 2 + 8);
+}
+
+/// Jaeger's own conversion of a file, against the file.
+#[test]
+fn a_trace_is_the_same_as_otlp_and_as_jaeger_json() {
+    let Some(folder) = real::folder() else { return };
+    let home = home();
+    let query = "SELECT trace_id, span_id, parent_span_id, name, kind, service_name, scope_name, \
+                 scope_version, CAST(start_time AS BIGINT) / 1000 AS us, \
+                 duration_ns / 1000 AS took, resource_attributes['telemetry.sdk.version'] AS sdk \
+                 FROM spans ORDER BY span_id";
+    let [otlp, jaeger] = ["otlp/jaeger-ui-multi-in.jsonl", "jaeger-ui/otlp2jaeger-multi-out.json"]
+        .map(|file| {
+            let store = file.split('/').next().unwrap();
+            let path = folder.join(file);
+            let ran = amida(home.path(), &["import", store, path.to_str().unwrap()]);
+            assert_eq!(ran.code, 0, "{file}: {}", ran.err);
+            ask(home.path(), store, query)
+        });
+    assert_eq!(otlp.as_array().unwrap().len(), 4);
+    assert_eq!(otlp, jaeger);
+}
+
+#[test]
+fn what_is_no_trace_format_is_refused_whatever_its_name() {
     let Some(folder) = real::folder() else { return };
     let home = home();
     for (file, words) in [
         ("buildx/otlp.json", "stdouttrace"),
         ("buildx/bktraces.json", "stdouttrace"),
-        ("buildx/jaeger.json", "this is Jaeger JSON"),
-        ("zipkin/yelp.json", "this is Zipkin JSON"),
         ("MANIFEST.md", "text that begins with"),
     ] {
         let path = folder.join(file);

@@ -29,7 +29,7 @@ pub struct Args {
 pub enum Command {
     /// Make the traces of two systems, store them, and ask questions of them
     Demo(DemoArgs),
-    /// Put files of OTLP spans into a store
+    /// Put files of spans into a store: OTLP, Jaeger, Zipkin
     Import(ImportArgs),
     /// Ask SQL of a store
     Sql(SqlArgs),
@@ -52,17 +52,24 @@ Formats, found by content:
   otlp-proto         one ExportTraceServiceRequest in protobuf
   otlp-proto-framed  many, each behind its length in 4 bytes, big-endian, as the Collector's file
                      exporter writes
+  jaeger-json        what Jaeger's UI downloads and its query API answers
+  zipkin-json        Zipkin v2: a list of spans, or of traces as its query API answers
 Each also compressed by gzip or zstd. Folders are read with all folders in them.
 
 The store is made if it is not there. A bad file does not stop the others; a span that repeats is
 stored each time. Nothing is reported as accepted before it is on disk. Import never drops old
 spans: retention is the business of the service that owns the store.
 
+Jaeger and Zipkin spans become OTLP. Ids shorter than OTLP's get zeros before them; ids that are
+not hex are hashed, and kept in attributes['amida.source.trace_id'] and so on; so is what else an
+importer has to say. docs/importing.md has all of it.
+
 Exit codes: 0 all accepted; 2 some spans or files were rejected; 1 nothing could be imported.
 
 Examples:
   amida import traces.amida spans.json
   amida import traces.amida exported/ more/*.jsonl.gz
+  curl -s 'http://jaeger:16686/api/traces?service=shop' | amida import traces.amida -
   zcat spans.jsonl.gz | amida import traces.amida -
   amida import --format otlp-proto traces.amida request.bin --json")]
 pub struct ImportArgs {
@@ -82,7 +89,6 @@ pub struct ImportArgs {
 
 /// What import reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[allow(clippy::enum_variant_names)] // other formats than OTLP will come
 pub enum InputFormat {
     /// OTLP/JSON documents
     OtlpJson,
@@ -90,6 +96,10 @@ pub enum InputFormat {
     OtlpProto,
     /// OTLP requests in protobuf, each behind its length
     OtlpProtoFramed,
+    /// Traces of Jaeger
+    JaegerJson,
+    /// Spans of Zipkin v2
+    ZipkinJson,
 }
 
 impl InputFormat {
@@ -99,6 +109,8 @@ impl InputFormat {
             Self::OtlpJson => "otlp-json",
             Self::OtlpProto => "otlp-proto",
             Self::OtlpProtoFramed => "otlp-proto-framed",
+            Self::JaegerJson => "jaeger-json",
+            Self::ZipkinJson => "zipkin-json",
         }
     }
 }

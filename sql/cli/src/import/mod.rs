@@ -6,28 +6,48 @@
 //! | file | purpose |
 //! |---|---|
 //! | source | the files behind the paths, decompressed |
-//! | sniff | formats by their first bytes |
-//! | otlp | from a format to requests |
-//! | protobuf | requests that are too large, cut |
+//! | sniff, kind | formats by their first bytes, those of JSON by their first keys |
+//! | otlp, protobuf | OTLP to requests that the store takes; those too large are cut |
+//! | jaeger/, zipkin/ | Jaeger JSON and Zipkin JSON to OTLP |
+//! | stream | JSON documents, read piece by piece |
+//! | ids, values, otel, notes | what both have in common: ids, types, known tags, marks |
+//! | outbox | translated spans, grouped into requests |
+//! | sink | where all readers put what they read |
 //! | report | what became of each file |
+//! | testing, mutated | text through an importer, for tests; damaged files |
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Read};
 use std::time::{Duration, Instant};
 
 use amida::{Durability, Error, Receipt, Retention, Store};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use self::report::{FileReport, Report};
+use self::sink::Sink;
 use self::source::Source;
 use crate::args::{ImportArgs, InputFormat};
 use crate::commands::{Failure, Outcome};
 use crate::output;
 
+mod ids;
+mod jaeger;
+mod kind;
+#[cfg(test)]
+mod mutated;
+mod notes;
+mod otel;
 mod otlp;
+mod outbox;
 mod protobuf;
 mod report;
+mod sink;
 mod sniff;
 mod source;
+mod stream;
+#[cfg(test)]
+mod testing;
+mod values;
+mod zipkin;
 
 /// How long a busy store is waited for before a file is given up.
 const BUSY_MAX: Duration = Duration::from_secs(60);
@@ -108,17 +128,46 @@ fn import(
         Err(why) => return report.failed(why),
     };
     report.format = Some(format.word());
-    let ended = otlp::read(input, format, &mut |request| {
-        let receipt = append(store, &request).map_err(|error| error.to_string())?;
-        report.add(&receipt);
-        let (spans, seconds) = (spans_before + report.accepted, progress.elapsed().as_secs_f64());
-        let rate = output::count((spans as f64 / seconds.max(0.001)) as u64);
-        progress.set_message(format!("{} spans, {rate}/s", output::count(spans)));
-        Ok(())
-    });
+    let mut door = Door { store, report, progress, spans_before };
+    let ended = read(input, format, &mut door);
     match ended {
-        Ok(()) => report,
-        Err(why) => report.failed(why),
+        Ok(()) => door.report,
+        Err(why) => door.report.failed(why),
+    }
+}
+
+/// Hands all spans of an input to the sink.
+fn read(mut input: impl Read, format: InputFormat, sink: &mut dyn Sink) -> Result<(), String> {
+    match format {
+        InputFormat::OtlpJson => otlp::json(input, sink),
+        InputFormat::OtlpProto => otlp::request(input, sink),
+        InputFormat::OtlpProtoFramed => otlp::framed(input, sink),
+        InputFormat::JaegerJson => jaeger::read(&mut input, sink),
+        InputFormat::ZipkinJson => zipkin::read(&mut input, sink),
+    }
+}
+
+/// The way into the store for the spans of one file.
+struct Door<'a> {
+    store: &'a Store,
+    report: FileReport,
+    progress: &'a ProgressBar,
+    spans_before: u64,
+}
+
+impl Sink for Door<'_> {
+    fn append(&mut self, request: Vec<u8>) -> Result<(), String> {
+        let receipt = append(self.store, &request).map_err(|error| error.to_string())?;
+        self.report.add(&receipt);
+        let spans = self.spans_before + self.report.accepted;
+        let rate = (spans as f64 / self.progress.elapsed().as_secs_f64().max(0.001)) as u64;
+        let (spans, rate) = (output::count(spans), output::count(rate));
+        self.progress.set_message(format!("{spans} spans, {rate}/s"));
+        Ok(())
+    }
+
+    fn reject(&mut self, reason: &'static str) {
+        self.report.reject(reason);
     }
 }
 

@@ -5,8 +5,8 @@ use std::io::{self, Read};
 use amida::{JsonRequests, json_to_requests};
 
 use super::protobuf::Split;
+use super::sink::Sink;
 use super::sniff::ZSTD;
-use crate::args::InputFormat;
 
 /// Largest request that is handed to the store as it is; the store's own limit.
 const REQUEST_BYTES_MAX: usize = 16 << 20;
@@ -20,26 +20,11 @@ const JOINED_BYTES: usize = 1 << 20;
 /// Most bytes that a compressed message may become.
 const MESSAGE_BYTES_MAX: usize = 256 << 20;
 
-/// Hands every request of the input to `append`.
+/// Hands every request of JSON documents to the sink, as all functions here do.
 ///
 /// # Errors
-/// What is wrong and where, in words; or what `append` said. What was handed over before stands.
-pub fn read(
-    input: impl Read,
-    format: InputFormat,
-    append: &mut dyn FnMut(Vec<u8>) -> Result<(), String>,
-) -> Result<(), String> {
-    match format {
-        InputFormat::OtlpJson => json(input, append),
-        InputFormat::OtlpProto => request(input, append),
-        InputFormat::OtlpProtoFramed => framed(input, append),
-    }
-}
-
-fn json(
-    input: impl Read,
-    append: &mut dyn FnMut(Vec<u8>) -> Result<(), String>,
-) -> Result<(), String> {
+/// What is wrong and where, in words; or what the sink said. What was handed over before stands.
+pub fn json(input: impl Read, sink: &mut dyn Sink) -> Result<(), String> {
     let mut joined = Vec::new();
     let mut ended = Ok(());
     for document in JsonRequests::new(input) {
@@ -49,7 +34,7 @@ fn json(
                     // Requests one after the other are one request: that is how protobuf merges.
                     joined.extend_from_slice(&request);
                     if joined.len() >= JOINED_BYTES {
-                        append(std::mem::take(&mut joined))?;
+                        sink.append(std::mem::take(&mut joined))?;
                     }
                 }
             }
@@ -57,34 +42,28 @@ fn json(
         }
     }
     if !joined.is_empty() {
-        append(joined)?;
+        sink.append(joined)?;
     }
     ended
 }
 
 /// One request, cut where it is larger than the store takes.
-fn request(
-    input: impl Read,
-    append: &mut dyn FnMut(Vec<u8>) -> Result<(), String>,
-) -> Result<(), String> {
+pub fn request(input: impl Read, sink: &mut dyn Sink) -> Result<(), String> {
     let mut input = input;
     let mut start = Vec::new();
     let whole = input.by_ref().take(REQUEST_BYTES_MAX as u64 + 1).read_to_end(&mut start);
     if whole.map_err(unreadable)? <= REQUEST_BYTES_MAX {
-        return append(start);
+        return sink.append(start);
     }
     for part in Split::new(io::Cursor::new(start).chain(input), PART_BYTES) {
-        append(part?)?;
+        sink.append(part?)?;
     }
     Ok(())
 }
 
 /// Messages behind their lengths. A message may itself be compressed by zstd, or be JSON: the
 /// Collector's file exporter writes these too.
-fn framed(
-    mut input: impl Read,
-    append: &mut dyn FnMut(Vec<u8>) -> Result<(), String>,
-) -> Result<(), String> {
+pub fn framed(mut input: impl Read, sink: &mut dyn Sink) -> Result<(), String> {
     let mut at: u64 = 0;
     loop {
         let mut length = Vec::with_capacity(4);
@@ -97,8 +76,7 @@ fn framed(
         };
         let length = u64::from(u32::from_be_bytes(bytes));
         let mut frame = input.by_ref().take(length);
-        message(&mut frame, length, append)
-            .map_err(|why| format!("message at byte {at}: {why}"))?;
+        message(&mut frame, length, sink).map_err(|why| format!("message at byte {at}: {why}"))?;
         if frame.limit() > 0 {
             // Something did not read it all, or the file is shorter than its length says.
             let missing =
@@ -113,16 +91,12 @@ fn framed(
     }
 }
 
-fn message(
-    frame: &mut impl Read,
-    length: u64,
-    append: &mut dyn FnMut(Vec<u8>) -> Result<(), String>,
-) -> Result<(), String> {
+fn message(frame: &mut impl Read, length: u64, sink: &mut dyn Sink) -> Result<(), String> {
     if length == 0 {
         return Ok(());
     }
     if length > REQUEST_BYTES_MAX as u64 {
-        return request(frame, append);
+        return request(frame, sink);
     }
     let mut message = Vec::new();
     frame.read_to_end(&mut message).map_err(unreadable)?;
@@ -140,11 +114,11 @@ fn message(
     }
     if message.first() == Some(&b'{') {
         for request in json_to_requests(&message).map_err(|error| error.to_string())? {
-            append(request.into())?;
+            sink.append(request.into())?;
         }
         return Ok(());
     }
-    request(&message[..], append)
+    request(&message[..], sink)
 }
 
 fn unreadable(error: io::Error) -> String {
@@ -154,6 +128,7 @@ fn unreadable(error: io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::import::sink::Taken;
 
     const SPANS: &str = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":
         "5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174"}]}]}]}"#;
@@ -163,13 +138,13 @@ mod tests {
     }
 
     /// The requests, and how it ended.
-    fn read_all(input: &[u8], format: InputFormat) -> (Vec<Vec<u8>>, Result<(), String>) {
-        let mut requests = Vec::new();
-        let ended = read(input, format, &mut |request| {
-            requests.push(request);
-            Ok(())
-        });
-        (requests, ended)
+    fn read_all(
+        read: impl Fn(&[u8], &mut dyn Sink) -> Result<(), String>,
+        input: &[u8],
+    ) -> (Vec<Vec<u8>>, Result<(), String>) {
+        let mut taken = Taken::default();
+        let ended = read(input, &mut taken);
+        (taken.requests, ended)
     }
 
     fn frame(message: &[u8]) -> Vec<u8> {
@@ -181,7 +156,7 @@ mod tests {
         let zstd = zstd::encode_all(&body()[..], 1).unwrap();
         let messages = [body(), SPANS.as_bytes().to_vec(), zstd, Vec::new()];
         let file: Vec<u8> = messages.iter().flat_map(|message| frame(message)).collect();
-        let (requests, ended) = read_all(&file, InputFormat::OtlpProtoFramed);
+        let (requests, ended) = read_all(|file, sink| framed(file, sink), &file);
         assert_eq!((requests, ended), (vec![body(); 3], Ok(())));
     }
 
@@ -189,8 +164,8 @@ mod tests {
     fn a_file_that_ends_in_a_frame_gives_the_frames_before() {
         let file = [frame(&body()), frame(&body())].concat();
         for cut in [1, 5, body().len(), body().len() + 2] {
-            let (requests, ended) =
-                read_all(&file[..file.len() - cut], InputFormat::OtlpProtoFramed);
+            let cut_file = &file[..file.len() - cut];
+            let (requests, ended) = read_all(|file, sink| framed(file, sink), cut_file);
             assert_eq!(requests.len(), 1, "{cut}");
             assert!(ended.is_err(), "{cut}");
         }
@@ -199,7 +174,7 @@ mod tests {
     #[test]
     fn small_documents_are_joined_and_those_before_an_error_are_kept() {
         let text = format!("{SPANS}\n{SPANS}\n{{\"resourceSpans\":7}}\n{SPANS}");
-        let (requests, ended) = read_all(text.as_bytes(), InputFormat::OtlpJson);
+        let (requests, ended) = read_all(|text, sink| json(text, sink), text.as_bytes());
         assert_eq!(requests, [[body(), body()].concat()]);
         assert!(ended.unwrap_err().starts_with("line 5 column"));
     }

@@ -46,6 +46,12 @@ impl FileReport {
         }
     }
 
+    /// Counts a row that never became a span.
+    pub fn reject(&mut self, reason: &'static str) {
+        self.rejected += 1;
+        *self.reasons.entry(reason).or_default() += 1;
+    }
+
     /// It could not be read to its end.
     pub fn failed(mut self, why: String) -> Self {
         self.error = Some(match self.accepted {

@@ -1,9 +1,10 @@
 //! What the first bytes of a file say about it.
 
+use super::kind;
 use crate::args::InputFormat;
 
 /// As many bytes are looked at.
-pub const SNIFF_BYTES: usize = 4 << 10;
+pub const SNIFF_BYTES: usize = 64 << 10;
 
 pub const GZIP: &[u8] = &[0x1f, 0x8b];
 pub const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
@@ -38,7 +39,7 @@ pub fn format(head: &[u8]) -> Result<InputFormat, String> {
         return Err("the file is empty".to_owned());
     }
     if is_json(head) {
-        return Ok(InputFormat::OtlpJson);
+        return Ok(kind::json(head.strip_prefix(BOM).unwrap_or(head)));
     }
     if is_framed(head) {
         return Ok(InputFormat::OtlpProtoFramed);
@@ -47,7 +48,7 @@ pub fn format(head: &[u8]) -> Result<InputFormat, String> {
     if head.first() == Some(&0x0a) && !is_text(head) {
         return Ok(InputFormat::OtlpProto);
     }
-    Err(format!("not recognised as OTLP: {}", looks_like(head)))
+    Err(format!("not recognised as spans: {}", looks_like(head)))
 }
 
 /// JSON begins with a bracket. A line feed before it is also the first byte of a protobuf request,
@@ -106,12 +107,14 @@ mod tests {
 
     #[test]
     fn formats_are_told_apart_by_their_first_bytes() {
-        use InputFormat::{OtlpJson, OtlpProto, OtlpProtoFramed};
+        use InputFormat::{JaegerJson, OtlpJson, OtlpProto, OtlpProtoFramed, ZipkinJson};
         for (head, is) in [
             (&b"{\"resourceSpans\""[..], OtlpJson),
             (b"\xef\xbb\xbf \n{}", OtlpJson),
             (b"\n{\n  \"resourceSpans\": []", OtlpJson),
             (b"[{}]", OtlpJson), // refused later, with a word on what it is
+            (b"\xef\xbb\xbf{\"traceID\":\"1\",\"spans\":[]}", JaegerJson),
+            (b"\n[{\"traceId\":\"1\",\"id\":\"2\"}]", ZipkinJson),
             (b"\x0a\x7b\x0a\x10\x0a\x0e\x01", OtlpProto),
             (b"\x0a\x05\x12\x03abc", OtlpProto),
             (b"\x00\x00\x01\x02\x0a\x10", OtlpProtoFramed),
@@ -124,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_otlp_is_named() {
+    fn what_holds_no_spans_is_named() {
         for (head, words) in [
             (&b""[..], "empty"),
             (b"PAR1\x15\x04", "Parquet"),
