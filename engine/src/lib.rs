@@ -37,6 +37,7 @@
 //! | store spans | [`Store`], [`Options`], [`Durability`], [`Retention`], [`RequestBuilder`] |
 //! | know what became of them | [`Receipt`], [`Pending`], [`Stats`], [`Error`] |
 //! | read | [`Snapshot`], [`Predicate`], [`SpanBatch`], [`SpanRef`], [`Trace`], [`Waterfall`] |
+//! | pass spans on | [`spans_to_requests`], [`spans_to_json`] |
 //! | read beside a writer | [`Reader`] |
 //! | build a query engine on it | [`Segment`], [`Catalog`], [`schema`], [`json`] |
 //! | test | [`Store::in_memory`], [`MemoryFs`], [`ManualClock`] |
@@ -72,6 +73,7 @@ pub use otlp::build::{
     AttributeValue, EventBuilder, InstrumentationScope, LinkBuilder, RequestBuilder, Resource,
     SpanBuilder, SpanKind,
 };
+pub use otlp::encode::{spans_to_json, spans_to_requests};
 pub use otlp::json::{JsonRequests, json_to_requests};
 pub use segment::Segment;
 pub use snapshot::{CriticalPath, Scan, Snapshot, Trace, Waterfall};

@@ -10,6 +10,7 @@
 //! | faults | full disks, failed writes and syncs |
 //! | damage | torn and rotten bytes on the disk |
 //! | json | what becomes of OTLP/JSON, good and bad? |
+//! | export | are spans that were exported the same spans again? |
 //! | real | are real traces stored as an independent reader read them? |
 //! | traces | how do spans hang together, and what is the critical path? |
 //! | fuzzed | the bodies of the fuzz targets, on seeds |
@@ -21,6 +22,7 @@ mod common;
 mod crashes;
 mod damage;
 mod differential;
+mod export;
 mod faults;
 mod fuzzed;
 mod json;

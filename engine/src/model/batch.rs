@@ -262,6 +262,41 @@ impl<'a> SpanRef<'a> {
         self.optional(col::SCOPE_NAME).unwrap_or("")
     }
 
+    /// Version of the instrumentation scope; empty when there is none.
+    pub fn scope_version(&self) -> &'a str {
+        self.optional(col::SCOPE_VERSION).unwrap_or("")
+    }
+
+    /// The schema URL of the scope; empty when there is none.
+    pub fn scope_schema_url(&self) -> &'a str {
+        self.optional(col::SCOPE_SCHEMA_URL).unwrap_or("")
+    }
+
+    /// The schema URL of the resource; empty when there is none.
+    pub fn resource_schema_url(&self) -> &'a str {
+        self.optional(col::RESOURCE_SCHEMA_URL).unwrap_or("")
+    }
+
+    /// W3C trace state; empty when there is none.
+    pub fn trace_state(&self) -> &'a str {
+        self.optional(col::TRACE_STATE).unwrap_or("")
+    }
+
+    /// How many attributes the sender or the store dropped.
+    pub fn dropped_attributes_count(&self) -> u32 {
+        self.batch.counts(col::DROPPED_ATTRIBUTES_COUNT).value(self.row)
+    }
+
+    /// How many events the sender or the store dropped.
+    pub fn dropped_events_count(&self) -> u32 {
+        self.batch.counts(col::DROPPED_EVENTS_COUNT).value(self.row)
+    }
+
+    /// How many links the sender or the store dropped.
+    pub fn dropped_links_count(&self) -> u32 {
+        self.batch.counts(col::DROPPED_LINKS_COUNT).value(self.row)
+    }
+
     /// W3C trace flags and OpenTelemetry's bits above them.
     pub fn flags(&self) -> u32 {
         self.batch.counts(col::FLAGS).value(self.row)
@@ -277,11 +312,13 @@ impl<'a> SpanRef<'a> {
         self.row
     }
 
+    /// The text of a column that is never null.
     fn required(&self, column: usize) -> &'a str {
         self.batch.text(column).value(self.row)
     }
 
-    fn optional(&self, column: usize) -> Option<&'a str> {
+    /// The text of a column, where it is not null.
+    pub(crate) fn optional(&self, column: usize) -> Option<&'a str> {
         let text = self.batch.text(column);
         (!text.is_null(self.row)).then(|| text.value(self.row))
     }

@@ -13,12 +13,16 @@
 //! | lists | events and links to text |
 //! | resolve | step two: spans to columns |
 //! | build | `RequestBuilder`: OTLP bytes for spans that were never OTLP |
+//! | message | what can be written as protobuf and as JSON |
+//! | encode | stored spans back to OTLP |
 //! | json | OTLP/JSON to OTLP protobuf |
 
 pub mod attributes;
 pub mod build;
+pub mod encode;
 pub mod json;
 pub mod lists;
+pub mod message;
 pub mod resolve;
 pub mod walk;
 pub mod wire;

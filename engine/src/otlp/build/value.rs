@@ -1,6 +1,6 @@
 //! `AttributeValue`: what an attribute can be.
 
-use super::write::Writer;
+use crate::otlp::message::Message;
 
 /// The value of an attribute. Made from Rust's own values by `into()`.
 ///
@@ -36,22 +36,16 @@ pub enum AttributeValue {
 
 impl AttributeValue {
     /// Writes the fields of an `AnyValue`.
-    pub(super) fn write(&self, out: &mut Writer) {
+    pub(in crate::otlp) fn write<M: Message>(&self, out: &mut M) {
         match self {
             Self::String(text) => any::string(out, text),
             Self::Bool(value) => any::bool(out, *value),
             Self::Int(value) => any::int(out, *value),
             Self::Double(value) => any::double(out, *value),
             Self::Bytes(bytes) => any::bytes(out, bytes),
-            Self::Array(values) => any::array(out, |out| {
-                for value in values {
-                    any::element(out, |out| value.write(out));
-                }
-            }),
-            Self::Map(entries) => any::map(out, |out| {
-                for (key, value) in entries {
-                    any::key_value(out, 1, key, |out| value.write(out));
-                }
+            Self::Array(values) => any::array(out, values, |out, value| value.write(out)),
+            Self::Map(entries) => any::map(out, entries, |out, (key, value)| {
+                any::entry(out, key, |out| value.write(out));
             }),
             Self::Empty => {}
         }
@@ -61,46 +55,55 @@ impl AttributeValue {
 /// The fields of OTLP's `AnyValue`, `ArrayValue`, `KeyValueList` and `KeyValue`.
 pub mod any {
     use super::super::write::Writer;
+    use crate::otlp::message::{Field, Message, Scalar};
 
-    pub fn string(out: &mut Writer, text: &str) {
-        out.bytes(1, text.as_bytes());
+    pub fn string(out: &mut impl Message, text: &str) {
+        out.scalar(Field(1, "stringValue"), Scalar::Text(text));
     }
 
-    pub fn bool(out: &mut Writer, value: bool) {
-        out.varint(2, u64::from(value));
+    pub fn bool(out: &mut impl Message, value: bool) {
+        out.scalar(Field(2, "boolValue"), Scalar::Bool(value));
     }
 
-    pub fn int(out: &mut Writer, value: i64) {
-        // Two's complement, as protobuf's int64 is.
-        out.varint(3, value as u64);
+    pub fn int(out: &mut impl Message, value: i64) {
+        out.scalar(Field(3, "intValue"), Scalar::Int(value));
     }
 
-    pub fn double(out: &mut Writer, value: f64) {
-        out.fixed64(4, value.to_bits());
+    pub fn double(out: &mut impl Message, value: f64) {
+        out.scalar(Field(4, "doubleValue"), Scalar::Double(value));
     }
 
-    pub fn array(out: &mut Writer, elements: impl FnOnce(&mut Writer)) {
-        out.message(5, elements);
+    /// Values in order; `write` writes the fields of each.
+    pub fn array<M: Message, T>(
+        out: &mut M,
+        values: impl IntoIterator<Item = T>,
+        write: impl FnMut(&mut M, T),
+    ) {
+        out.part(Field(5, "arrayValue"), |out| out.list(Field(1, "values"), values, write));
     }
 
-    pub fn element(out: &mut Writer, value: impl FnOnce(&mut Writer)) {
-        out.message(1, value);
+    /// Keys with values; `write` writes an `entry` for each.
+    pub fn map<M: Message, T>(
+        out: &mut M,
+        entries: impl IntoIterator<Item = T>,
+        write: impl FnMut(&mut M, T),
+    ) {
+        out.part(Field(6, "kvlistValue"), |out| out.list(Field(1, "values"), entries, write));
     }
 
-    pub fn map(out: &mut Writer, entries: impl FnOnce(&mut Writer)) {
-        out.message(6, entries);
+    pub fn bytes(out: &mut impl Message, bytes: &[u8]) {
+        out.scalar(Field(7, "bytesValue"), Scalar::Bytes(bytes));
     }
 
-    pub fn bytes(out: &mut Writer, bytes: &[u8]) {
-        out.bytes(7, bytes);
+    /// The fields of a `KeyValue`.
+    pub fn entry<M: Message>(out: &mut M, key: &str, value: impl FnOnce(&mut M)) {
+        out.scalar(Field(1, "key"), Scalar::Text(key));
+        out.part(Field(2, "value"), value);
     }
 
     /// A `KeyValue` in this field.
     pub fn key_value(out: &mut Writer, field: u32, key: &str, value: impl FnOnce(&mut Writer)) {
-        out.message(field, |out| {
-            out.bytes(1, key.as_bytes());
-            out.message(2, value);
-        });
+        out.message(field, |out| entry(out, key, value));
     }
 }
 

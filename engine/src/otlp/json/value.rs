@@ -52,12 +52,10 @@ impl AnyValue<'_> {
             Self::Int(value) => any::int(out, value.0),
             Self::Double(value) => any::double(out, value.0),
             Self::Bytes(bytes) => any::bytes(out, &bytes.0),
-            Self::Array(values) => any::array(out, |out| {
-                for value in values {
-                    any::element(out, |out| value.write(out));
-                }
+            Self::Array(values) => any::array(out, values, |out, value| value.write(out)),
+            Self::Map(entries) => any::map(out, &entries.0.0, |out, entry| {
+                any::entry(out, &entry.key.0, |out| entry.value.write(out));
             }),
-            Self::Map(entries) => any::map(out, |out| entries.write(out, 1)),
         }
     }
 }
