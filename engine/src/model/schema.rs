@@ -57,6 +57,12 @@ columns! {
     MARKS = 24, "marks";
 }
 
+/// The version of this schema and of the text in its columns, as of the store's files.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Key in the metadata of files of spans: `FORMAT_VERSION`, as text.
+pub const KEY_FORMAT_VERSION: &str = "amida.format_version";
+
 /// The zone of `start_time`.
 pub const UTC: &str = "UTC";
 

@@ -21,13 +21,12 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::error::{Error, Result};
+pub use crate::model::schema::{FORMAT_VERSION, KEY_FORMAT_VERSION};
 
 /// What a Parquet file begins and ends with.
 pub const PARQUET_MAGIC: &[u8; 4] = b"PAR1";
 /// What the header begins with.
 pub const MAGIC: &[u8; 8] = b"AMIDASEG";
-/// The version of this layout.
-pub const FORMAT_VERSION: u32 = 1;
 /// Where the header begins: after Parquet's magic.
 pub const HEADER_OFFSET: usize = 4;
 /// Length of the header with its checksum.
@@ -37,8 +36,6 @@ pub const BODY_OFFSET: u64 = (HEADER_OFFSET + HEADER_BYTES) as u64;
 /// Most spans of a segment: row numbers in the index are 32 bits.
 pub const ROWS_MAX: u64 = u32::MAX as u64;
 
-/// Key in the Parquet footer: the layout's version, as text.
-pub const KEY_FORMAT_VERSION: &str = "amida.format_version";
 /// Key in the Parquet footer: the promoted keys as a JSON array, in the order of their columns.
 pub const KEY_PROMOTED: &str = "amida.promoted";
 /// Key in the Parquet footer: per row group the names of the promoted columns that are complete in

@@ -110,7 +110,9 @@ fn number(row: &SpanRef<'_>, column: usize, word: &str, words: &[&str]) -> Resul
 }
 
 fn events(row: &SpanRef<'_>) -> Result<Vec<(json::Event, Attributes)>> {
-    let Some(text) = row.optional(col::EVENTS) else { return Ok(Vec::new()) };
+    let Some(text) = row.optional(col::EVENTS).filter(|text| !text.is_empty()) else {
+        return Ok(Vec::new());
+    };
     let read = || {
         let events: Vec<json::Event> = serde_json::from_str(text)?;
         let with_attributes = events.into_iter().map(|event| {
@@ -123,7 +125,9 @@ fn events(row: &SpanRef<'_>) -> Result<Vec<(json::Event, Attributes)>> {
 }
 
 fn links(row: &SpanRef<'_>) -> Result<Vec<Link>> {
-    let Some(text) = row.optional(col::LINKS) else { return Ok(Vec::new()) };
+    let Some(text) = row.optional(col::LINKS).filter(|text| !text.is_empty()) else {
+        return Ok(Vec::new());
+    };
     let links: Vec<json::Link> =
         serde_json::from_str(text).map_err(|error| wrong(row, col::LINKS, error))?;
     let id = |hex: &str| {
