@@ -105,7 +105,7 @@ fn a_bad_file_does_not_stop_the_others_and_is_named_with_its_reason() {
         ("notes.txt", "text that begins with \"# what this is\""),
         ("empty", "the file is empty"),
         ("jaeger.json", "a Jaeger server that reports an error: not found (code 404)"),
-        ("parquet", "this is a Parquet file"),
+        ("parquet", "damaged, or cut short"),
         ("half.gz", "cannot be read: incomplete deflate stream"),
         ("broken", "not an OTLP trace request"),
         ("missing.json", "No such file"),

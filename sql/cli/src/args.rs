@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::demo::DemoArgs;
+use crate::export::ExportArgs;
 
 /// An embedded columnar store for OpenTelemetry traces: import, query and read them.
 #[derive(Debug, Parser)]
@@ -29,8 +30,10 @@ pub struct Args {
 pub enum Command {
     /// Make the traces of two systems, store them, and ask questions of them
     Demo(DemoArgs),
-    /// Put files of spans into a store: OTLP, Jaeger, Zipkin
+    /// Put files of spans into a store: OTLP, Jaeger, Zipkin, Parquet, Arrow
     Import(ImportArgs),
+    /// Write spans to a file for other tools, or for another store
+    Export(ExportArgs),
     /// Ask SQL of a store
     Sql(SqlArgs),
     /// Draw one trace as a waterfall
@@ -54,6 +57,7 @@ Formats, found by content:
                      exporter writes
   jaeger-json        what Jaeger's UI downloads and its query API answers
   zipkin-json        Zipkin v2: a list of spans, or of traces as its query API answers
+  parquet, arrow     rows as amida export writes them, and the segment files of amida files
 Each also compressed by gzip or zstd. Folders are read with all folders in them.
 
 The store is made if it is not there. A bad file does not stop the others; a span that repeats is
@@ -100,6 +104,10 @@ pub enum InputFormat {
     JaegerJson,
     /// Spans of Zipkin v2
     ZipkinJson,
+    /// Rows of spans in a Parquet file
+    Parquet,
+    /// Rows of spans in an Arrow IPC file or stream
+    Arrow,
 }
 
 impl InputFormat {
@@ -111,6 +119,8 @@ impl InputFormat {
             Self::OtlpProtoFramed => "otlp-proto-framed",
             Self::JaegerJson => "jaeger-json",
             Self::ZipkinJson => "zipkin-json",
+            Self::Parquet => "parquet",
+            Self::Arrow => "arrow",
         }
     }
 }

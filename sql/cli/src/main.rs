@@ -5,6 +5,8 @@
 //! | args | the command line |
 //! | commands/ | one file per reading command |
 //! | import/ | files of spans into a store |
+//! | export/ | spans of a store into files |
+//! | columns | spans from the columns of a file or an answer |
 //! | demo/ | two systems that never were, from their spans to answers |
 //! | output/ | tables, formats, numbers for people, the broken pipe |
 
@@ -13,8 +15,10 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod args;
+mod columns;
 mod commands;
 mod demo;
+mod export;
 mod import;
 mod output;
 
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<Outcome, Failure> {
     match command {
         Command::Import(args) => import::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Sql(args) => commands::sql::run(&args),
         Command::Trace(args) => commands::trace::run(&args),
         Command::Compact(args) => commands::compact::run(&args),

@@ -13,6 +13,7 @@
 //! | ids, values, otel, notes | what both have in common: ids, types, known tags, marks |
 //! | outbox | translated spans, grouped into requests |
 //! | sink | where all readers put what they read |
+//! | columns | Parquet and Arrow to OTLP |
 //! | report | what became of each file |
 //! | testing, mutated | text through an importer, for tests; damaged files |
 
@@ -29,6 +30,7 @@ use crate::args::{ImportArgs, InputFormat};
 use crate::commands::{Failure, Outcome};
 use crate::output;
 
+mod columns;
 mod ids;
 mod jaeger;
 mod kind;
@@ -119,6 +121,7 @@ fn import(
     if source.error.is_some() {
         return report;
     }
+    let position = progress.position();
     let (input, head) = match source.open(progress) {
         Ok(opened) => opened,
         Err(error) => return report.failed(format!("cannot be read: {error}")),
@@ -129,7 +132,15 @@ fn import(
     };
     report.format = Some(format.word());
     let mut door = Door { store, report, progress, spans_before };
-    let ended = read(input, format, &mut door);
+    let ended = match columns::parquet_file(source, format) {
+        Some(file) => {
+            let ended = columns::parquet(file, &mut door);
+            // It was read past the bar, but for its beginning.
+            progress.set_position(position + source.bytes);
+            ended
+        }
+        None => read(input, format, &mut door),
+    };
     match ended {
         Ok(()) => door.report,
         Err(why) => door.report.failed(why),
@@ -144,6 +155,8 @@ fn read(mut input: impl Read, format: InputFormat, sink: &mut dyn Sink) -> Resul
         InputFormat::OtlpProtoFramed => otlp::framed(input, sink),
         InputFormat::JaegerJson => jaeger::read(&mut input, sink),
         InputFormat::ZipkinJson => zipkin::read(&mut input, sink),
+        InputFormat::Parquet => columns::parquet_stream(input, sink),
+        InputFormat::Arrow => columns::arrow(input, sink),
     }
 }
 
@@ -157,7 +170,7 @@ struct Door<'a> {
 
 impl Sink for Door<'_> {
     fn append(&mut self, request: Vec<u8>) -> Result<(), String> {
-        let receipt = append(self.store, &request).map_err(|error| error.to_string())?;
+        let receipt = append_to(self.store, &request).map_err(|error| error.to_string())?;
         self.report.add(&receipt);
         let spans = self.spans_before + self.report.accepted;
         let rate = (spans as f64 / self.progress.elapsed().as_secs_f64().max(0.001)) as u64;
@@ -172,7 +185,7 @@ impl Sink for Door<'_> {
 }
 
 /// Appends, and waits while the store is busy.
-fn append(store: &Store, request: &[u8]) -> Result<Receipt, Error> {
+fn append_to(store: &Store, request: &[u8]) -> Result<Receipt, Error> {
     let started = Instant::now();
     loop {
         match store.append_otlp(request.to_vec()) {

@@ -38,6 +38,13 @@ pub fn format(head: &[u8]) -> Result<InputFormat, String> {
     if head.is_empty() {
         return Err("the file is empty".to_owned());
     }
+    if head.starts_with(b"PAR1") {
+        return Ok(InputFormat::Parquet);
+    }
+    // The file format, or a stream, whose messages begin with this mark.
+    if head.starts_with(b"ARROW1\0\0") || head.starts_with(&[0xff; 4]) {
+        return Ok(InputFormat::Arrow);
+    }
     if is_json(head) {
         return Ok(kind::json(head.strip_prefix(BOM).unwrap_or(head)));
     }
@@ -76,12 +83,10 @@ fn is_text(head: &[u8]) -> bool {
 }
 
 fn looks_like(head: &[u8]) -> String {
-    let known: [(&[u8], &str); 7] = [
-        (b"PAR1", "this is a Parquet file"),
+    let known: [(&[u8], &str); 5] = [
         (b"PK\x03\x04", "this is a zip archive; unpack it first"),
         (b"BZh", "this is compressed by bzip2; gzip and zstd are read"),
         (b"\xfd7zXZ", "this is compressed by xz; gzip and zstd are read"),
-        (b"ARROW1", "this is an Arrow file"),
         (b"SQLite format 3", "this is an SQLite database"),
         (b"\x7fELF", "this is a program"),
     ];
@@ -107,7 +112,8 @@ mod tests {
 
     #[test]
     fn formats_are_told_apart_by_their_first_bytes() {
-        use InputFormat::{JaegerJson, OtlpJson, OtlpProto, OtlpProtoFramed, ZipkinJson};
+        use InputFormat::{Arrow, JaegerJson, Parquet, ZipkinJson};
+        use InputFormat::{OtlpJson, OtlpProto, OtlpProtoFramed};
         for (head, is) in [
             (&b"{\"resourceSpans\""[..], OtlpJson),
             (b"\xef\xbb\xbf \n{}", OtlpJson),
@@ -121,6 +127,9 @@ mod tests {
             (b"\x00\x00\x00\x00", OtlpProtoFramed),
             (b"\x04\x66\x19\x4a\x0a\xc5", OtlpProtoFramed),
             (b"\x00\x00\x01\x02\x28\xb5\x2f\xfd", OtlpProtoFramed),
+            (b"PAR1\x15\x04", Parquet),
+            (b"ARROW1\0\0\xff\xff\xff\xff", Arrow),
+            (b"\xff\xff\xff\xff\x20\x03", Arrow),
         ] {
             assert_eq!(format(head), Ok(is), "{head:?}");
         }
@@ -130,7 +139,7 @@ mod tests {
     fn what_holds_no_spans_is_named() {
         for (head, words) in [
             (&b""[..], "empty"),
-            (b"PAR1\x15\x04", "Parquet"),
+            (b"PK\x03\x04..", "zip"),
             (b"# Manifest\n", "text that begins with \"# Manifest\""),
             (b"\n\nhello", "text that begins with \"hello\""),
             (b"\xff\xfe\x00", "ff fe 00"),

@@ -104,6 +104,17 @@ fn find_span(trace: &Trace, text: &str) -> Result<Option<SpanId>, Failure> {
 
 /// The trace that the text means; `None` once it was said why there is none.
 fn find(snapshot: &Snapshot, text: &str) -> Result<Option<Trace>, Failure> {
+    let Some(id) = find_id(snapshot, text)? else { return Ok(None) };
+    let trace = snapshot.trace(id)?;
+    if trace.is_none() {
+        eprintln!("amida: there is no trace {id}");
+    }
+    Ok(trace)
+}
+
+/// The id that the text means; `None` once it was said why it means none. Whether a whole id is
+/// stored is not asked.
+pub fn find_id(snapshot: &Snapshot, text: &str) -> Result<Option<TraceId>, Failure> {
     let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if text.is_empty() || text.len() > 32 || !is_hex {
         return Err(Failure::Because(format!(
@@ -111,16 +122,16 @@ fn find(snapshot: &Snapshot, text: &str) -> Result<Option<Trace>, Failure> {
         )));
     }
     if text.len() == 32 {
-        return look(snapshot, text, text.parse()?);
+        return Ok(Some(text.parse()?));
     }
     let mut candidates = snapshot.traces_with_prefix(text, CANDIDATES_MAX + 1)?;
     if text.len() == 16 {
         // A 64-bit id is stored with zeros before it; it is meant before a prefix is.
         let padded: TraceId = format!("{text:0>32}").parse()?;
-        if let Some(trace) = snapshot.trace(padded)? {
+        if snapshot.trace(padded)?.is_some() {
             candidates.retain(|id| *id != padded);
             if candidates.is_empty() {
-                return Ok(Some(trace));
+                return Ok(Some(padded));
             }
             candidates.insert(0, padded);
         }
@@ -130,7 +141,7 @@ fn find(snapshot: &Snapshot, text: &str) -> Result<Option<Trace>, Failure> {
             eprintln!("amida: no trace begins with {text}");
             Ok(None)
         }
-        [id] => look(snapshot, text, *id),
+        [id] => Ok(Some(*id)),
         many => {
             let more = if many.len() > CANDIDATES_MAX { "more than " } else { "" };
             let shown = many.len().min(CANDIDATES_MAX);
@@ -141,12 +152,4 @@ fn find(snapshot: &Snapshot, text: &str) -> Result<Option<Trace>, Failure> {
             Ok(None)
         }
     }
-}
-
-fn look(snapshot: &Snapshot, text: &str, id: TraceId) -> Result<Option<Trace>, Failure> {
-    let trace = snapshot.trace(id)?;
-    if trace.is_none() {
-        eprintln!("amida: there is no trace {}", text.to_ascii_lowercase());
-    }
-    Ok(trace)
 }
