@@ -2,8 +2,8 @@
 //!
 //! Promises: whoever stores the result gets the same rows in every column but `marks`, whose
 //! reasons (a cut value, a repeated key, a bad parent id) are no longer there to be seen; a request
-//! has at most 4 MiB and a JSON document at most 1 MiB, unless a single span is larger; text that no
-//! store wrote is refused with row and column.
+//! has at most 4 MiB and a JSON document at most 1 MiB, unless a single span is larger; text that
+//! no store wrote is refused with row and column.
 //!
 //! | file | purpose |
 //! |---|---|

@@ -1,7 +1,5 @@
 //! OTLP's messages as something to write, so that one walk writes protobuf and JSON alike.
 
-use super::build::write::Writer;
-
 /// A field of a message: its number in protobuf, its name in JSON.
 #[derive(Debug, Clone, Copy)]
 pub struct Field(pub u32, pub &'static str);
@@ -56,64 +54,4 @@ pub trait Message: Sized {
         items: impl IntoIterator<Item = T>,
         write: impl FnMut(&mut Self, T),
     );
-}
-
-impl Message for Writer {
-    const BYTES_MAX: usize = 4 << 20;
-
-    fn document(fill: impl FnOnce(&mut Self)) -> Self {
-        let mut out = Self::default();
-        fill(&mut out);
-        out
-    }
-
-    fn len(&self) -> usize {
-        self.as_slice().len()
-    }
-
-    fn text(&mut self, field: Field, text: &str) {
-        self.bytes_nonempty(field.0, text.as_bytes());
-    }
-
-    fn id(&mut self, field: Field, id: &[u8]) {
-        self.bytes_nonempty(field.0, id);
-    }
-
-    fn number(&mut self, field: Field, number: u32) {
-        self.varint_nonzero(field.0, u64::from(number));
-    }
-
-    fn fixed32(&mut self, field: Field, number: u32) {
-        self.fixed32_nonzero(field.0, number);
-    }
-
-    fn nanos(&mut self, field: Field, ns: u64) {
-        self.fixed64(field.0, ns);
-    }
-
-    fn scalar(&mut self, field: Field, value: Scalar<'_>) {
-        match value {
-            Scalar::Text(text) => self.bytes(field.0, text.as_bytes()),
-            Scalar::Bool(value) => self.varint(field.0, u64::from(value)),
-            // Two's complement, as protobuf's int64 is.
-            Scalar::Int(value) => self.varint(field.0, value as u64),
-            Scalar::Double(value) => self.fixed64(field.0, value.to_bits()),
-            Scalar::Bytes(bytes) => self.bytes(field.0, bytes),
-        }
-    }
-
-    fn part(&mut self, field: Field, fill: impl FnOnce(&mut Self)) {
-        self.message(field.0, fill);
-    }
-
-    fn list<T>(
-        &mut self,
-        field: Field,
-        items: impl IntoIterator<Item = T>,
-        mut write: impl FnMut(&mut Self, T),
-    ) {
-        for item in items {
-            self.message(field.0, |out| write(out, item));
-        }
-    }
 }

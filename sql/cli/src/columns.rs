@@ -1,8 +1,8 @@
 //! Spans from columns that somebody else put together: a file, or the answer of a query.
 //!
 //! Columns are found by name. Ids are bytes or hex text, text is any of Arrow's, times are in any
-//! unit, counts are integers of any width. A column that may be null, or is a count, may be missing;
-//! columns that the span schema does not have are passed over.
+//! unit, counts are integers of any width. A column that may be null, or is a count, may be
+//! missing; columns that the span schema does not have are passed over.
 
 use std::sync::Arc;
 

@@ -1,5 +1,7 @@
 //! Writes protobuf: just the wire types that OTLP has.
 
+use crate::otlp::message::{Field, Message, Scalar};
+
 /// Bytes of a protobuf message that is being written.
 #[derive(Debug, Clone, Default)]
 pub struct Writer {
@@ -117,6 +119,66 @@ fn encode_varint(mut value: u64) -> ([u8; 10], usize) {
         *byte |= 0x80;
     }
     (varint, 10)
+}
+
+impl Message for Writer {
+    const BYTES_MAX: usize = 4 << 20;
+
+    fn document(fill: impl FnOnce(&mut Self)) -> Self {
+        let mut out = Self::default();
+        fill(&mut out);
+        out
+    }
+
+    fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+
+    fn text(&mut self, field: Field, text: &str) {
+        self.bytes_nonempty(field.0, text.as_bytes());
+    }
+
+    fn id(&mut self, field: Field, id: &[u8]) {
+        self.bytes_nonempty(field.0, id);
+    }
+
+    fn number(&mut self, field: Field, number: u32) {
+        self.varint_nonzero(field.0, u64::from(number));
+    }
+
+    fn fixed32(&mut self, field: Field, number: u32) {
+        self.fixed32_nonzero(field.0, number);
+    }
+
+    fn nanos(&mut self, field: Field, ns: u64) {
+        self.fixed64(field.0, ns);
+    }
+
+    fn scalar(&mut self, field: Field, value: Scalar<'_>) {
+        match value {
+            Scalar::Text(text) => self.bytes(field.0, text.as_bytes()),
+            Scalar::Bool(value) => self.varint(field.0, u64::from(value)),
+            // Two's complement, as protobuf's int64 is.
+            Scalar::Int(value) => self.varint(field.0, value as u64),
+            Scalar::Double(value) => self.fixed64(field.0, value.to_bits()),
+            Scalar::Bytes(bytes) => self.bytes(field.0, bytes),
+        }
+    }
+
+    fn part(&mut self, field: Field, fill: impl FnOnce(&mut Self)) {
+        self.message(field.0, fill);
+    }
+
+    fn list<T>(
+        &mut self,
+        field: Field,
+        items: impl IntoIterator<Item = T>,
+        mut write: impl FnMut(&mut Self, T),
+    ) {
+        for item in items {
+            self.message(field.0, |out| write(out, item));
+        }
+    }
 }
 
 #[cfg(test)]

@@ -128,3 +128,36 @@ impl Iterator for Joined {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use amida::{RequestBuilder, Resource, SpanBuilder, Store};
+
+    #[test]
+    fn small_batches_are_joined_in_order_and_errors_are_passed_on() {
+        let store = Store::in_memory();
+        let id: TraceId = "4bf92f3577b34da6a3ce929d0e0e4736".parse().unwrap();
+        let span = |n: u32| SpanBuilder::new(id, format!("{n:016x}").parse().unwrap(), "n");
+        let body = RequestBuilder::new(Resource::new("a")).spans((1..=3000).map(span)).finish();
+        assert_eq!(store.append_otlp(body).unwrap().accepted(), 3000);
+        let whole = SpanBatch::concat(&store.snapshot().hot_batches().unwrap()).unwrap();
+        // Single rows, then some of a few hundred, then one that is larger than a batch.
+        let lengths = [vec![1; 100], vec![300; 5], vec![1400]].concat();
+        let mut start = 0;
+        let mut parts: Vec<Result<SpanBatch, Failure>> = Vec::new();
+        for length in lengths {
+            parts.push(Ok(whole.slice(start, length)));
+            start += length;
+        }
+        assert_eq!(start, 3000);
+        parts.push(Err(Failure::NobodyReads));
+        let joined: Vec<_> = Joined::new(Box::new(parts.into_iter())).collect();
+        let lengths: Vec<usize> = joined.iter().flatten().map(SpanBatch::len).collect();
+        assert_eq!(lengths, [32, 32, 32, 904, 600, 1400]);
+        assert!(matches!(joined.get(5), Some(Err(Failure::NobodyReads))), "{}", joined.len());
+        let batches: Vec<SpanBatch> = joined.into_iter().flatten().collect();
+        let joined = SpanBatch::concat(&batches).unwrap();
+        assert_eq!(joined.record_batch(), whole.record_batch());
+    }
+}

@@ -51,7 +51,7 @@ impl Target {
         let inner: Box<dyn Write + Send> = match &self.path {
             None => Box::new(io::stdout()),
             Some(path) => {
-                // A link stays one, and a device or pipe is written to as it is.
+                // A link to a file stays one, and a device or pipe is written to as it is.
                 let path = path.canonicalize().unwrap_or_else(|_| path.clone());
                 let about = std::fs::metadata(&path);
                 let mut write_to = path.clone();
