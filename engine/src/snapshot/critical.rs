@@ -7,11 +7,11 @@ use crate::model::batch::SpanRef;
 
 /// The chain of spans that made the root of a trace take as long as it did.
 ///
-/// It is found backwards from the end of the root. Where a child ended last, the time up to there is
-/// the span's own; the time of the child is the child's to explain, in the same way; and from the
-/// child's start on the next one is the child that had ended by then. So every moment of the root
-/// belongs to exactly one span, and the parts add up to its duration. This is the rule of Uber's
-/// CRISP and of Jaeger:
+/// It is found backwards from the end of the root. Where a child ended last, the time up to there
+/// is the span's own; the time of the child is the child's to explain, in the same way; and from
+/// the child's start on the next one is the child that had ended by then. So every moment of the
+/// root belongs to exactly one span, and the parts add up to its duration. This is the rule of
+/// Uber's CRISP and of Jaeger:
 ///
 /// - a child that outlives its parent counts up to the parent's end, one that starts before it from
 ///   the parent's start; what lies outside altogether does not count;
