@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // tests use real files
 
 mod demo;
+mod docs;
 mod export;
 mod import;
 mod killed;
