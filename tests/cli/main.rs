@@ -8,6 +8,8 @@ mod docs;
 mod export;
 mod import;
 mod killed;
+mod prompt;
+mod pty;
 mod reading;
 mod real;
 mod run;

@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::demo::DemoArgs;
 use crate::export::ExportArgs;
+use crate::output::zone::Zone;
 
 /// An embedded columnar store for OpenTelemetry traces: import, query and read them.
 #[derive(Debug, Parser)]
@@ -130,13 +131,19 @@ impl InputFormat {
 #[command(after_help = "\
 Tables: spans, events, links; views: traces, services, operations, service_edges. DESCRIBE spans
 shows the columns. Attributes: attributes['http.route'], resource_attributes['host.name'], ..
-Ids are lower-case hex, times RFC 3339 in UTC. On a terminal, wide values of a table are cut to its
-width and at most 10,000 rows are shown; every other format has everything.
+Ids are lower-case hex, times RFC 3339 in UTC or in the zone of --tz. On a terminal, wide values of
+a table are cut to its width and at most 10,000 rows are shown; every other format has everything.
+
+Without a query, on a terminal, there is a prompt: history, completion by Tab, .help, Ctrl-C cancels
+the query. There, and only there, answers longer than the screen go through a pager ($AMIDA_PAGER,
+$PAGER, else less).
 
 The store may be open for writing elsewhere; the query sees what was appended when it starts.
 
 Examples:
+  amida sql traces.amida
   amida sql traces.amida \"FROM services\"
+  amida sql traces.amida --tz Asia/Tokyo \"SELECT name, start_time FROM spans LIMIT 10\"
   amida sql traces.amida \"SELECT name, count(*) FROM spans WHERE is_error GROUP BY 1\"
   amida sql traces.amida \"FROM spans |> WHERE duration_ms > 500 |> LIMIT 10\"
   amida sql traces.amida --format csv -f query.sql > answer.csv
@@ -145,7 +152,7 @@ pub struct SqlArgs {
     /// The store's directory
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
-    /// The query; without it (or with -) it is read from standard input
+    /// The query; with - it is read from standard input, as without it where that is no terminal
     #[arg(value_name = "QUERY")]
     pub query: Option<String>,
     /// Read the query from this file
@@ -160,6 +167,13 @@ pub struct SqlArgs {
     /// Write the answer to this file
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Show times in this zone: a name such as Asia/Tokyo, an offset, UTC or local
+    #[arg(long, value_name = "ZONE", default_value = "UTC", allow_hyphen_values = true,
+          value_parser = Zone::parse)]
+    pub tz: Zone,
+    /// At the prompt, print long answers instead of handing them to a pager
+    #[arg(long)]
+    pub no_pager: bool,
     /// Longest time for the query, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 300,
           value_parser = clap::value_parser!(u64).range(1..=86_400))]

@@ -8,6 +8,7 @@
 //! | export/ | spans of a store into files |
 //! | columns | spans from the columns of a file or an answer |
 //! | demo/ | two systems that never were, from their spans to answers |
+//! | prompt/ | `amida sql` without a query, on a terminal |
 //! | output/ | tables, formats, numbers for people, the broken pipe |
 
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ mod demo;
 mod export;
 mod import;
 mod output;
+mod prompt;
 
 use self::args::{Args, Command};
 use self::commands::{Failure, Outcome};

@@ -1,4 +1,4 @@
-//! `amida sql`: one statement, its answer as a stream.
+//! `amida sql`: one statement, its answer as a stream; or the prompt.
 
 use std::io::{IsTerminal, Read};
 use std::path::Path;
@@ -10,7 +10,10 @@ use futures::StreamExt;
 use super::{Failure, Outcome, open, runtime};
 use crate::args::{AnswerFormat, SqlArgs};
 use crate::output;
-use crate::output::formats::{Answer, Sink};
+use crate::output::formats::Answer;
+use crate::output::sink::Sink;
+use crate::output::zone::Zone;
+use crate::prompt;
 
 /// Longest query text, from a file or standard input.
 const QUERY_BYTES_MAX: u64 = 1 << 20;
@@ -29,13 +32,20 @@ pub fn run(args: &SqlArgs) -> Result<Outcome, Failure> {
         ));
     }
     let reader = open(&args.dir)?;
-    let query = query(args)?;
-    let started = Instant::now();
     let options = SessionOptions::new()
         .timeout(Duration::from_secs(args.timeout))
         .memory_bytes_max(usize::try_from(args.memory << 20).unwrap_or(usize::MAX));
+    if is_for_people(args) {
+        return prompt::run(args, format, reader, options);
+    }
+    let query = query(args)?;
+    let started = Instant::now();
     let session = Session::with_options(&reader.snapshot(), options);
-    let rows = runtime()?.block_on(answer(&session, &query, format, &sink))?;
+    let (rows, shown) = runtime()?.block_on(answer(&session, &query, format, &args.tz, &sink))?;
+    if shown < rows {
+        let (rows, shown) = (output::count(rows as u64), output::count(shown as u64));
+        eprintln!("the first {shown} of {rows} rows; --format csv gives all");
+    }
     if std::io::stderr().is_terminal() {
         let rows = output::things(rows as u64, "row");
         eprintln!("{rows} in {:.3} s", started.elapsed().as_secs_f64());
@@ -43,20 +53,31 @@ pub fn run(args: &SqlArgs) -> Result<Outcome, Failure> {
     Ok(Outcome::Good)
 }
 
+/// Whether there is nothing to run yet, and somebody who can say what.
+fn is_for_people(args: &SqlArgs) -> bool {
+    args.query.is_none()
+        && args.file.is_none()
+        && args.output.is_none()
+        && std::io::stdin().is_terminal()
+        && std::io::stdout().is_terminal()
+}
+
+/// Rows that there are, and rows that are shown.
 async fn answer(
     session: &Session,
     query: &str,
     format: AnswerFormat,
+    zone: &Zone,
     sink: &Sink,
-) -> Result<usize, Failure> {
+) -> Result<(usize, usize), Failure> {
     let rows = session.query(query).await?;
-    let mut answer = Answer::new(format, &rows.schema(), sink.clone())?;
+    let mut answer = Answer::new(format, &rows.schema(), sink.clone(), zone)?;
     let written = async {
         let mut batches = rows.stream();
         while let Some(batch) = batches.next().await {
             answer.write(&batch?)?;
         }
-        answer.finish()
+        Ok((answer.rows(), answer.finish()?))
     };
     let written = written.await;
     if written.is_err() {

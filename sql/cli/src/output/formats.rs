@@ -1,10 +1,7 @@
 //! Query answers in the formats of `amida sql`. All but the table are written as batches arrive.
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow::compute::cast;
@@ -15,9 +12,10 @@ use arrow::json::writer::{JsonArray, LineDelimited, Writer as JsonWriter, Writer
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
+use super::sink::{Pipe, Sink};
+use super::zone::Zone;
 use super::{Align, Table};
 use crate::args::AnswerFormat;
 use crate::commands::Failure;
@@ -25,92 +23,11 @@ use crate::commands::Failure;
 /// Most rows that a table shows; it is held in memory.
 const TABLE_ROWS_MAX: usize = 10_000;
 
-/// Where an answer goes. It remembers whether the other side hung up, because the writers of the
-/// formats turn an I/O error into words.
-#[derive(Debug, Clone)]
-pub struct Sink {
-    path: Option<PathBuf>,
-    hung_up: Arc<AtomicBool>,
-}
-
-impl Sink {
-    /// This file, or standard output.
-    pub fn new(path: Option<&Path>) -> Self {
-        Self { path: path.map(Path::to_owned), hung_up: Arc::default() }
-    }
-
-    /// Whether this is a terminal.
-    pub fn is_terminal(&self) -> bool {
-        self.path.is_none() && io::stdout().is_terminal()
-    }
-
-    fn open(&self) -> Result<Pipe, Failure> {
-        let inner: Box<dyn Write + Send> = match &self.path {
-            None => Box::new(io::stdout()),
-            Some(path) => Box::new(
-                File::create(path).map_err(|error| format!("{}: {error}", path.display()))?,
-            ),
-        };
-        Ok(Pipe { inner: io::BufWriter::with_capacity(64 << 10, inner), sink: self.clone() })
-    }
-
-    /// Takes away a file whose answer was not finished.
-    pub fn discard(&self) {
-        if let Some(path) = &self.path {
-            drop(std::fs::remove_file(path));
-        }
-    }
-
-    fn failure(&self, words: String) -> Failure {
-        if self.hung_up.load(Ordering::Relaxed) {
-            return Failure::NobodyReads;
-        }
-        match &self.path {
-            Some(path) => Failure::Because(format!("{}: {words}", path.display())),
-            None => Failure::Because(words),
-        }
-    }
-
-    fn arrow(&self, error: &ArrowError) -> Failure {
-        self.failure(error.to_string())
-    }
-
-    fn parquet(&self, error: &ParquetError) -> Failure {
-        self.failure(error.to_string())
-    }
-}
-
-/// An open sink.
-pub struct Pipe {
-    inner: io::BufWriter<Box<dyn Write + Send>>,
-    sink: Sink,
-}
-
-impl Pipe {
-    fn note<T>(&self, result: io::Result<T>) -> io::Result<T> {
-        if matches!(&result, Err(error) if error.kind() == io::ErrorKind::BrokenPipe) {
-            self.sink.hung_up.store(true, Ordering::Relaxed);
-        }
-        result
-    }
-}
-
-impl Write for Pipe {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(bytes);
-        self.note(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let flushed = self.inner.flush();
-        self.note(flushed)
-    }
-}
-
 /// Writes an answer, batch by batch.
 pub struct Answer {
     sink: Sink,
     schema: SchemaRef,
+    zone: Zone,
     writer: Writer,
     rows: usize,
 }
@@ -124,20 +41,24 @@ enum Writer {
 }
 
 impl Answer {
-    /// An answer of this schema.
-    pub fn new(format: AnswerFormat, schema: &Schema, sink: Sink) -> Result<Self, Failure> {
-        let schema = Arc::new(plain_schema(schema, format));
+    /// An answer of this schema, with its times in this zone. Parquet is for programs: its times
+    /// stay in UTC.
+    pub fn new(
+        format: AnswerFormat,
+        schema: &Schema,
+        sink: Sink,
+        zone: &Zone,
+    ) -> Result<Self, Failure> {
+        let zone = if format == AnswerFormat::Parquet { Zone::utc() } else { zone.clone() };
+        let schema = Arc::new(plain_schema(schema, format, &zone));
         let pipe = sink.open()?;
         let writer = match format {
             AnswerFormat::Table => Writer::Table { table: Table::new(columns(&schema)), pipe },
             AnswerFormat::Csv => {
-                let mut writer = csv::WriterBuilder::new()
-                    .with_header(true)
-                    .with_timestamp_tz_format(RFC_3339.to_owned())
-                    .build(pipe);
+                let mut writer = csv::WriterBuilder::new().with_header(true).build(pipe);
                 // The header stands also over no rows.
                 let empty = RecordBatch::new_empty(schema.clone());
-                writer.write(&empty).map_err(|error| sink.arrow(&error))?;
+                writer.write(&empty).map_err(|error| sink.failure(&error))?;
                 Writer::Csv(Box::new(writer))
             }
             AnswerFormat::Json => Writer::Json(Box::new(explicit_nulls().build(pipe))),
@@ -147,15 +68,16 @@ impl Answer {
                     .set_compression(Compression::ZSTD(ZstdLevel::default()))
                     .build();
                 let writer = ArrowWriter::try_new(pipe, schema.clone(), Some(properties));
-                Writer::Parquet(Box::new(writer.map_err(|error| sink.parquet(&error))?))
+                Writer::Parquet(Box::new(writer.map_err(|error| sink.failure(&error))?))
             }
         };
-        Ok(Self { sink, schema, writer, rows: 0 })
+        Ok(Self { sink, schema, zone, writer, rows: 0 })
     }
 
     /// Adds rows.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
-        let batch = plain_batch(batch, &self.schema).map_err(|error| self.sink.arrow(&error))?;
+        let batch = plain_batch(batch, &self.schema, &self.zone);
+        let batch = batch.map_err(|error| self.sink.failure(&error))?;
         let already = self.rows;
         self.rows += batch.num_rows();
         let written = match &mut self.writer {
@@ -166,45 +88,44 @@ impl Answer {
             Writer::Json(writer) => writer.write(&batch),
             Writer::Ndjson(writer) => writer.write(&batch),
             Writer::Parquet(writer) => {
-                return writer.write(&batch).map_err(|error| self.sink.parquet(&error));
+                return writer.write(&batch).map_err(|error| self.sink.failure(&error));
             }
         };
-        written.map_err(|error| self.sink.arrow(&error))
+        written.map_err(|error| self.sink.failure(&error))
     }
 
-    /// Ends the answer; the number of its rows.
+    /// How many rows it has so far.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Ends the answer; how many of its rows are shown.
     pub fn finish(self) -> Result<usize, Failure> {
         let sink = self.sink;
-        let flush = |mut pipe: Pipe| pipe.flush().map_err(|error| sink.failure(error.to_string()));
+        let flush = |mut pipe: Pipe| pipe.flush().map_err(|error| sink.failure(&error));
         match self.writer {
             Writer::Table { table, mut pipe } => {
-                let width = if sink.is_terminal() { super::width() } else { None };
+                let width = sink.width(table.height());
                 let written = writeln!(pipe, "{}", table.render(width));
-                written.map_err(|error| sink.failure(error.to_string()))?;
+                written.map_err(|error| sink.failure(&error))?;
                 flush(pipe)?;
-                if self.rows > TABLE_ROWS_MAX {
-                    eprintln!(
-                        "the first {} of {} rows; --format csv gives all",
-                        super::count(TABLE_ROWS_MAX as u64),
-                        super::count(self.rows as u64)
-                    );
-                }
+                return Ok(self.rows.min(TABLE_ROWS_MAX));
             }
             Writer::Csv(writer) => flush(writer.into_inner())?,
             Writer::Json(mut writer) => {
-                writer.finish().map_err(|error| sink.arrow(&error))?;
+                writer.finish().map_err(|error| sink.failure(&error))?;
                 let mut pipe = writer.into_inner();
-                pipe.write_all(b"\n").map_err(|error| sink.failure(error.to_string()))?;
+                pipe.write_all(b"\n").map_err(|error| sink.failure(&error))?;
                 flush(pipe)?;
             }
             Writer::Ndjson(mut writer) => {
-                writer.finish().map_err(|error| sink.arrow(&error))?;
+                writer.finish().map_err(|error| sink.failure(&error))?;
                 flush(writer.into_inner())?;
             }
             Writer::Parquet(mut writer) => {
-                writer.finish().map_err(|error| sink.parquet(&error))?;
+                writer.finish().map_err(|error| sink.failure(&error))?;
                 let flushed = writer.inner_mut().flush();
-                flushed.map_err(|error| sink.failure(error.to_string()))?;
+                flushed.map_err(|error| sink.failure(&error))?;
             }
         }
         Ok(self.rows)
@@ -215,36 +136,40 @@ fn explicit_nulls() -> WriterBuilder {
     WriterBuilder::new().with_explicit_nulls(true)
 }
 
-/// Every time is UTC.
-const RFC_3339: &str = "%Y-%m-%dT%H:%M:%S%.fZ";
-
-const UTC: &str = "UTC";
-
-/// The schema that is written: times are in UTC and say so; lists and structs are text in CSV,
-/// which has neither.
-fn plain_schema(schema: &Schema, format: AnswerFormat) -> Schema {
+/// The schema that is written: every time is in the zone and says so, as RFC 3339 in text; lists
+/// and structs are text in CSV, which has neither.
+fn plain_schema(schema: &Schema, format: AnswerFormat, zone: &Zone) -> Schema {
     let fields = schema.fields().iter().map(|field| {
         let data_type = match field.data_type() {
-            DataType::Timestamp(unit, _) => DataType::Timestamp(*unit, Some(UTC.into())),
             nested if nested.is_nested() && format == AnswerFormat::Csv => DataType::Utf8,
-            other => other.clone(),
+            other => zone.shown(other),
         };
         Field::new(field.name(), data_type, true)
     });
     Schema::new(fields.collect::<Vec<_>>())
 }
 
-fn plain_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+fn plain_batch(
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+    zone: &Zone,
+) -> Result<RecordBatch, ArrowError> {
     let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| {
-        match (column.data_type(), field.data_type()) {
-            (from, to) if from == to => Ok(column.clone()),
-            (nested, DataType::Utf8) if nested.is_nested() => text_of(column),
-            (_, to) => cast(column, to),
+        // By way of UTC: a cast from a time without a zone reads it as one of the zone.
+        let utc = as_type(column, &Zone::utc().shown(column.data_type()))?;
+        let shown = as_type(&utc, &zone.shown(column.data_type()))?;
+        match field.data_type() {
+            DataType::Utf8 if shown.data_type().is_nested() => text_of(&shown),
+            to => as_type(&shown, to),
         }
     });
     let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     let columns = columns.collect::<Result<Vec<_>, _>>()?;
     RecordBatch::try_new_with_options(schema.clone(), columns, &options)
+}
+
+fn as_type(column: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
+    if column.data_type() == to { Ok(column.clone()) } else { cast(column, to) }
 }
 
 fn text_of(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
@@ -265,7 +190,7 @@ fn columns(schema: &Schema) -> Vec<(String, Align)> {
 
 /// Adds at most this many rows to a table.
 fn fill(table: &mut Table, batch: &RecordBatch, rows_max: usize) -> Result<(), ArrowError> {
-    let options = FormatOptions::new().with_null("NULL").with_timestamp_tz_format(Some(RFC_3339));
+    let options = FormatOptions::new().with_null("NULL");
     let columns = batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options));
     let columns = columns.collect::<Result<Vec<_>, _>>()?;
     for row in 0..batch.num_rows().min(rows_max) {
@@ -280,6 +205,9 @@ mod tests {
     use super::*;
     use arrow::array::TimestampNanosecondArray;
 
+    const TEXT_FORMATS: [AnswerFormat; 4] =
+        [AnswerFormat::Table, AnswerFormat::Csv, AnswerFormat::Json, AnswerFormat::Ndjson];
+
     fn batch() -> RecordBatch {
         let times: ArrayRef =
             Arc::new(TimestampNanosecondArray::from(vec![Some(1_500_000_000), None]));
@@ -290,9 +218,14 @@ mod tests {
 
     /// What is written to a file in this format.
     fn written(format: AnswerFormat, batches: &[RecordBatch]) -> Vec<u8> {
+        written_in(format, batches, &Zone::utc())
+    }
+
+    fn written_in(format: AnswerFormat, batches: &[RecordBatch], zone: &Zone) -> Vec<u8> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("answer");
-        let mut answer = Answer::new(format, &batch().schema(), Sink::new(Some(&path))).unwrap();
+        let mut answer =
+            Answer::new(format, &batch().schema(), Sink::new(Some(&path)), zone).unwrap();
         for batch in batches {
             answer.write(batch).unwrap();
         }
@@ -307,11 +240,48 @@ mod tests {
 
     #[test]
     fn times_are_rfc_3339_in_utc_in_every_text_format() {
-        for format in
-            [AnswerFormat::Table, AnswerFormat::Csv, AnswerFormat::Json, AnswerFormat::Ndjson]
-        {
+        for format in TEXT_FORMATS {
             let text = text(format, &[batch()]);
             assert!(text.contains("1970-01-01T00:00:01.500Z"), "{format:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn times_are_in_the_zone_that_is_asked_for_in_every_text_format() {
+        for (name, shown) in [
+            ("Asia/Tokyo", "1970-01-01T09:00:01.500+09:00"),
+            ("-03:30", "1969-12-31T20:30:01.500-03:30"),
+        ] {
+            let zone = Zone::parse(name).unwrap();
+            for format in TEXT_FORMATS {
+                let text = String::from_utf8(written_in(format, &[batch()], &zone)).unwrap();
+                assert!(text.contains(shown), "{format:?}: {text}");
+            }
+            let utc = written(AnswerFormat::Parquet, &[batch()]);
+            assert_eq!(written_in(AnswerFormat::Parquet, &[batch()], &zone), utc);
+        }
+    }
+
+    /// Lists of times without a zone, too, are instants.
+    #[test]
+    fn times_in_lists_are_in_the_zone() {
+        let times = TimestampNanosecondArray::from(vec![0]);
+        let field = Arc::new(Field::new("item", times.data_type().clone(), true));
+        let list = arrow::array::ListArray::new(
+            field,
+            arrow::buffer::OffsetBuffer::from_lengths([1]),
+            Arc::new(times),
+            None,
+        );
+        let batch = RecordBatch::try_from_iter([("l", Arc::new(list) as ArrayRef)]).unwrap();
+        let zone = Zone::parse("Asia/Tokyo").unwrap();
+        for format in TEXT_FORMATS {
+            let schema = Arc::new(plain_schema(&batch.schema(), format, &zone));
+            let plain = plain_batch(&batch, &schema, &zone).unwrap();
+            let text = text_of(plain.column(0)).unwrap();
+            let formatter = ArrayFormatter::try_new(&text, &FormatOptions::new()).unwrap();
+            let text = formatter.value(0).to_string();
+            assert!(text.contains("1970-01-01T09:00:00+09:00"), "{format:?}: {text}");
         }
     }
 
@@ -349,7 +319,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("answer.parquet");
         std::fs::write(&path, written(AnswerFormat::Parquet, &[batch()])).unwrap();
-        let reader = SerializedFileReader::new(File::open(path).unwrap()).unwrap();
+        let reader = SerializedFileReader::new(std::fs::File::open(path).unwrap()).unwrap();
         assert_eq!(reader.metadata().file_metadata().num_rows(), 2);
     }
 
@@ -362,8 +332,9 @@ mod tests {
             None,
         ]));
         let batch = RecordBatch::try_from_iter([("l", list)]).unwrap();
-        let schema = Arc::new(plain_schema(&batch.schema(), AnswerFormat::Csv));
-        let plain = plain_batch(&batch, &schema).unwrap();
+        let utc = Zone::utc();
+        let schema = Arc::new(plain_schema(&batch.schema(), AnswerFormat::Csv, &utc));
+        let plain = plain_batch(&batch, &schema, &utc).unwrap();
         assert_eq!(plain.column(0).data_type(), &DataType::Utf8);
         assert!(plain.column(0).is_null(1));
     }

@@ -4,6 +4,9 @@
 //! |---|---|
 //! | table | rows in columns, cut to a width |
 //! | formats | query answers as table, CSV, JSON, NDJSON, Parquet |
+//! | zone | the time zone in which times are shown |
+//! | sink | where an answer goes: standard output, a file, the screen |
+//! | screen, pager | an answer on the screen, by a pager where it is longer |
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,7 +17,11 @@ use serde::Serialize;
 use crate::commands::Failure;
 
 pub mod formats;
+pub mod pager;
+pub mod screen;
+pub mod sink;
 mod table;
+pub mod zone;
 
 pub use self::table::{Align, Table};
 

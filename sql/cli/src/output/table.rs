@@ -41,18 +41,27 @@ impl Table {
         self.rows.push(values.take(self.names.len()).collect());
     }
 
+    /// How many lines it has.
+    pub fn height(&self) -> usize {
+        self.rows.len() + 2 * usize::from(self.has_header())
+    }
+
     /// The table as lines, without a line end at the end; not wider than `width` as far as columns
     /// can be cut.
     pub fn render(&self, width: Option<usize>) -> String {
         let widths = self.widths(width);
         let mut lines = Vec::with_capacity(self.rows.len() + 2);
-        if self.names.iter().any(|name| !name.is_empty()) {
+        if self.has_header() {
             lines.push(self.line(&self.names, &widths));
             let rules: Vec<String> = widths.iter().map(|width| "\u{2500}".repeat(*width)).collect();
             lines.push(rules.join(&" ".repeat(GAP)));
         }
         lines.extend(self.rows.iter().map(|row| self.line(row, &widths)));
         lines.join("\n")
+    }
+
+    fn has_header(&self) -> bool {
+        self.names.iter().any(|name| !name.is_empty())
     }
 
     fn line(&self, values: &[String], widths: &[usize]) -> String {

@@ -1,0 +1,212 @@
+//! Where text comes from: the line editor, or plain lines where the terminal is too simple for it.
+
+use std::io::{self, BufRead, Write};
+use std::sync::{Arc, OnceLock};
+
+use amida::{Catalog, Reader};
+use rustyline::completion::{Completer, Pair};
+use rustyline::error::ReadlineError;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::FileHistory;
+use rustyline::validate::{ValidationContext, ValidationResult, Validator};
+use rustyline::{CompletionType, Config, Context, Editor, Helper};
+
+use super::complete::complete;
+use super::history::{ENTRIES_MAX, HistoryFile};
+use super::interrupt::Interrupts;
+use super::names::Names;
+use super::text::is_complete;
+use crate::commands::Failure;
+
+const PROMPT: &str = "amida> ";
+
+/// Before the further lines of a statement, where there is no editor.
+const PROMPT_MORE: &str = "  ...> ";
+
+/// Terminals on which the cursor cannot be moved.
+const SIMPLE: [&str; 3] = ["dumb", "cons25", "emacs"];
+
+/// What came.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Typed {
+    /// Statements and commands that ended.
+    Text(String),
+    /// Ctrl-C: what was typed does not count.
+    Nothing,
+    /// Ctrl-D, or there is no terminal any more.
+    End,
+}
+
+/// Reads statements and commands.
+pub struct Input {
+    editor: Option<Box<Editor<Line, FileHistory>>>,
+    history: Option<HistoryFile>,
+    interrupts: Interrupts,
+}
+
+impl Input {
+    /// Reads from the terminal; completion knows what the store of this reader has, and the names as
+    /// soon as they are there.
+    pub fn new(
+        reader: Reader,
+        names: Arc<OnceLock<Names>>,
+        interrupts: Interrupts,
+    ) -> Result<Self, Failure> {
+        let term = std::env::var("TERM").unwrap_or_default();
+        if SIMPLE.iter().any(|simple| term.eq_ignore_ascii_case(simple)) {
+            return Ok(Self { editor: None, history: None, interrupts });
+        }
+        let config = Config::builder()
+            .max_history_size(ENTRIES_MAX)
+            .map_err(|error| because(&error))?
+            .completion_type(CompletionType::List)
+            .build();
+        let mut editor = Editor::with_config(config).map_err(|error| because(&error))?;
+        editor.set_helper(Some(Line { reader, names }));
+        let history = HistoryFile::open(editor.history_mut());
+        Ok(Self { editor: Some(Box::new(editor)), history: Some(history), interrupts })
+    }
+
+    /// Waits for the next statements or commands.
+    ///
+    /// # Errors
+    /// The terminal's.
+    pub fn read(&mut self) -> Result<Typed, Failure> {
+        let Some(editor) = &mut self.editor else {
+            return Ok(plain(&mut io::stdin().lock(), &mut self.interrupts)?);
+        };
+        // The editor reads all that is there and forgets what stands behind the line it gives:
+        // whole lines that were typed while a query ran are taken from the terminal before.
+        let ahead = typed_ahead(&mut io::stdin().lock())?;
+        if !ahead.is_empty() && is_complete(&ahead) {
+            show(&format!("{PROMPT}{ahead}"))?;
+            return Ok(Typed::Text(ahead));
+        }
+        match editor.readline_with_initial(PROMPT, (&ahead, "")) {
+            Ok(text) => Ok(Typed::Text(text)),
+            Err(ReadlineError::Interrupted) => Ok(Typed::Nothing),
+            Err(ReadlineError::Eof) => Ok(Typed::End),
+            Err(error) => Err(because(&error)),
+        }
+    }
+
+    /// Keeps a statement or command.
+    pub fn remember(&mut self, entry: &str) {
+        if let (Some(editor), Some(file)) = (&mut self.editor, &mut self.history) {
+            file.add(editor.history_mut(), entry);
+        }
+    }
+}
+
+fn because(error: &ReadlineError) -> Failure {
+    Failure::Because(format!("the terminal: {error}"))
+}
+
+/// Lines until a statement ends. A terminal drops its line at Ctrl-C by itself; those before it
+/// are dropped here.
+fn plain(lines: &mut impl BufRead, interrupts: &mut Interrupts) -> io::Result<Typed> {
+    let mut text = String::new();
+    interrupts.forget();
+    loop {
+        show(if text.is_empty() { PROMPT } else { PROMPT_MORE })?;
+        let read = lines.read_line(&mut text)?;
+        if interrupts.came() {
+            return Ok(Typed::Nothing);
+        }
+        if read == 0 {
+            return Ok(Typed::End);
+        }
+        if is_complete(&text) {
+            return Ok(Typed::Text(text));
+        }
+    }
+}
+
+fn show(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// The lines that wait in the terminal, up to the end of a statement.
+fn typed_ahead(lines: &mut impl BufRead) -> io::Result<String> {
+    let mut text = String::new();
+    while line_waits() && lines.read_line(&mut text)? > 0 && !is_complete(&text) {}
+    Ok(text)
+}
+
+/// Whether a whole line can be read without waiting.
+#[cfg(unix)]
+fn line_waits() -> bool {
+    // A terminal that edits lines itself counts only those that ended.
+    rustix::io::ioctl_fionread(io::stdin()).is_ok_and(|bytes| bytes > 0)
+}
+
+#[cfg(not(unix))]
+fn line_waits() -> bool {
+    false
+}
+
+/// What the editor asks about the text in it.
+struct Line {
+    reader: Reader,
+    names: Arc<OnceLock<Names>>,
+}
+
+impl Helper for Line {}
+
+impl Hinter for Line {
+    type Hint = String;
+}
+
+impl Highlighter for Line {}
+
+impl Validator for Line {
+    fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
+        Ok(if is_complete(context.input()) {
+            ValidationResult::Valid(None)
+        } else {
+            ValidationResult::Incomplete
+        })
+    }
+}
+
+impl Completer for Line {
+    type Candidate = Pair;
+
+    fn complete(
+        &self,
+        line: &str,
+        pos: usize,
+        _: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<Pair>)> {
+        // Keys that cannot be read now are not offered.
+        let catalog =
+            self.reader.snapshot().catalog().unwrap_or_else(|_| Arc::new(Catalog::default()));
+        let none = Names::default();
+        let (start, found) = complete(line, pos, self.names.get().unwrap_or(&none), &catalog);
+        let pair = |found: super::complete::Candidate| Pair {
+            display: found.shown,
+            replacement: found.text,
+        };
+        Ok((start, found.into_iter().map(pair).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(lines: &str) -> Typed {
+        plain(&mut lines.as_bytes(), &mut Interrupts::none()).unwrap()
+    }
+
+    #[test]
+    fn plain_lines_are_read_until_the_statement_ends() {
+        let text = |text: &str| Typed::Text(text.to_owned());
+        assert_eq!(read("SELECT\n1;\nSELECT 2;\n"), text("SELECT\n1;\n"));
+        assert_eq!(read(".tables\n"), text(".tables\n"));
+        assert_eq!(read("SELECT\n"), Typed::End);
+    }
+}
