@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
@@ -20,6 +21,7 @@ pub(crate) struct Deadline {
     at: Option<Instant>,
     limit: Duration,
     waker: Arc<AtomicWaker>,
+    cancelled: Arc<AtomicBool>,
 }
 
 impl Deadline {
@@ -33,26 +35,35 @@ impl Deadline {
             let timer = TIMER.lock().unwrap_or_else(PoisonError::into_inner);
             timer.as_ref().map(|timer| timer.send(alarm));
         }
-        Self { at, limit, waker }
+        Self { at, limit, waker, cancelled: Arc::default() }
     }
 
-    /// An error once the time is over; else makes sure that the task is woken then.
-    pub(crate) fn check(&self, context: &Context<'_>) -> Result<()> {
-        self.waker.register(context.waker());
+    /// Ends the time now, for all clones.
+    pub(crate) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+        self.waker.wake();
+    }
+
+    /// Why the query is to end, if it is.
+    fn over(&self) -> Result<()> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(Error::Limit("the query was cancelled".to_owned()));
+        }
         match self.at {
             Some(at) if Instant::now() >= at => Err(Error::timeout(self.limit)),
             _ => Ok(()),
         }
     }
 
+    /// An error once the time is over; else makes sure that the task is woken then.
+    pub(crate) fn check(&self, context: &Context<'_>) -> Result<()> {
+        self.waker.register(context.waker());
+        self.over()
+    }
+
     /// An error once the time is over, for work that cannot wait for a waker.
     pub(crate) fn check_now(&self) -> std::result::Result<(), DataFusionError> {
-        match self.at {
-            Some(at) if Instant::now() >= at => {
-                Err(DataFusionError::External(Box::new(Error::timeout(self.limit))))
-            }
-            _ => Ok(()),
-        }
+        self.over().map_err(|error| DataFusionError::External(Box::new(error)))
     }
 
     /// Waits for a future, at most until the deadline.

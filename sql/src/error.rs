@@ -20,7 +20,8 @@ pub enum Error {
     /// The query failed while it ran, on a value that it met. Change the query.
     #[error("{0}")]
     Execution(String),
-    /// The query needed more than `SessionOptions` allows. Narrow it, or raise the limit named.
+    /// The query needed more than `SessionOptions` allows, or was cancelled. Narrow it, or raise the
+    /// limit named.
     #[error("{0}")]
     Limit(String),
     /// The store could not be read.

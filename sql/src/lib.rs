@@ -45,6 +45,6 @@ pub use datafusion::common::ScalarValue;
 
 pub use self::error::{Error, Result};
 pub use self::register::register;
-pub use self::rows::{Rows, Table};
+pub use self::rows::{Canceller, Rows, Table};
 pub use self::session::{Session, SessionOptions};
 pub use self::source::Source;

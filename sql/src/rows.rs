@@ -48,6 +48,11 @@ impl Rows {
         self.schema.clone()
     }
 
+    /// Ends the query from elsewhere, while its rows are waited for.
+    pub fn canceller(&self) -> Canceller {
+        Canceller(self.deadline.clone())
+    }
+
     /// The batches, as they come. It must be polled within a tokio runtime.
     ///
     /// # Errors
@@ -64,6 +69,34 @@ impl Rows {
         let schema = self.schema();
         let batches = self.stream().try_collect().await?;
         Ok(Table { schema, batches })
+    }
+}
+
+/// What works on a query in other threads may be far from its next batch: it is told.
+impl Drop for Rows {
+    fn drop(&mut self) {
+        self.deadline.cancel();
+    }
+}
+
+/// Ends a query, wherever its rows are waited for.
+///
+/// ```no_run
+/// # async fn example(session: amida_sql::Session) -> amida_sql::Result<()> {
+/// let rows = session.query("SELECT count(*) FROM spans a, spans b").await?;
+/// let canceller = rows.canceller();
+/// std::thread::spawn(move || canceller.cancel());
+/// rows.collect().await?; // Limit, if it was not done before
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Canceller(Deadline);
+
+impl Canceller {
+    /// Ends the query: its rows end with `Limit`, unless they are all there.
+    pub fn cancel(&self) {
+        self.0.cancel();
     }
 }
 

@@ -257,8 +257,7 @@ fn a_simple_terminal_gets_plain_lines() {
 fn parquet_is_no_format_for_a_prompt() {
     let home = home();
     store(home.path(), 1);
-    let Some(mut terminal) = Terminal::open(home.path(), "sql s --format parquet", &[])
-    else {
+    let Some(mut terminal) = Terminal::open(home.path(), "sql s --format parquet", &[]) else {
         return;
     };
     terminal.wait_for("give --output FILE");

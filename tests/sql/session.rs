@@ -217,3 +217,16 @@ async fn the_tables_join_others_in_a_context_of_ones_own() {
     let refused = refused.expect("parsed").collect().await.expect_err("no id");
     assert!(refused.to_string().contains("'xyz' is not a trace id"), "{refused}");
 }
+
+/// It would take days.
+#[tokio::test]
+async fn a_query_ends_when_it_is_cancelled() {
+    let session = Session::new(&store(&specs()));
+    let tables: Vec<String> = (0..20).map(|n| format!("spans s{n}")).collect();
+    let sql = format!("SELECT count(*) FROM {}", tables.join(", "));
+    let rows = session.query(&sql).await.expect("rows");
+    let canceller = rows.canceller();
+    std::thread::spawn(move || canceller.cancel());
+    let error = rows.collect().await.expect_err("it was cancelled");
+    assert!(matches!(&error, Error::Limit(why) if why.contains("cancelled")), "{error}");
+}

@@ -1,14 +1,14 @@
 //! One statement, from its text to rows on the screen, until Ctrl-C.
 //!
-//! The query runs in a task of its own: whatever keeps it busy, Ctrl-C is heard. A task that is
-//! dropped ends at the next batch.
+//! The query runs in the threads of a runtime of its own: whatever keeps them busy, Ctrl-C is heard.
 
 use std::time::{Duration, Instant};
 
-use amida_sql::Session;
 use amida_sql::datafusion::arrow::array::RecordBatch;
 use amida_sql::datafusion::arrow::datatypes::SchemaRef;
+use amida_sql::{Canceller, Session};
 use futures::StreamExt;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
@@ -61,13 +61,13 @@ pub enum End {
 }
 
 enum Part {
-    Columns(SchemaRef),
+    Columns(SchemaRef, Canceller),
     Rows(RecordBatch),
 }
 
-/// Asks the session and shows the answer.
+/// Asks the session, in the threads of this runtime, and shows the answer.
 pub async fn ask(
-    session: &Session,
+    (session, queries): (&Session, &Handle),
     sql: &str,
     look: &Look,
     screen: Screen,
@@ -76,12 +76,13 @@ pub async fn ask(
     let started = Instant::now();
     let (to, mut parts) = mpsc::channel(BATCHES_AHEAD);
     let mut query = JoinSet::new();
-    query.spawn(fetch(session.clone(), sql.to_owned(), to));
+    query.spawn_on(fetch(session.clone(), sql.to_owned(), to), queries);
     let mut looks = tokio::time::interval(LOOK_INTERVAL);
     // Those that are missed while the pager takes no text are not made up for.
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut asked = Asked { rows: 0, shown: 0, took: Duration::ZERO, end: End::Done };
     let mut answer: Option<Answer> = None;
+    let mut canceller: Option<Canceller> = None;
     asked.end = loop {
         let part = tokio::select! {
             biased;
@@ -95,7 +96,8 @@ pub async fn ask(
             part = parts.recv() => part,
         };
         let written = match part {
-            Some(Ok(Part::Columns(schema))) => {
+            Some(Ok(Part::Columns(schema, ends))) => {
+                canceller = Some(ends);
                 Answer::new(look.format, &schema, Sink::screen(&screen), &look.zone)
                     .map(|new| answer = Some(new))
             }
@@ -117,6 +119,9 @@ pub async fn ask(
         asked.end = End::NotShown("the query failed inside DataFusion".to_owned());
     }
     drop(query);
+    if let Some(canceller) = canceller {
+        canceller.cancel();
+    }
     // A pager that is left early has shown what the user wanted of a finished answer.
     match (&asked.end, answer) {
         (End::Done, Some(answer)) => match answer.finish() {
@@ -145,7 +150,8 @@ async fn fetch(session: Session, sql: String, to: mpsc::Sender<amida_sql::Result
         // Whoever is gone needs no answer.
         Err(error) => return drop(to.send(Err(error)).await),
     };
-    if to.send(Ok(Part::Columns(rows.schema()))).await.is_err() {
+    let columns = Part::Columns(rows.schema(), rows.canceller());
+    if to.send(Ok(columns)).await.is_err() {
         return;
     }
     let mut batches = rows.stream();

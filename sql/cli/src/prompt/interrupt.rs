@@ -1,6 +1,6 @@
 //! Ctrl-C while no text is being typed. It ends what runs, never the program.
 
-use tokio::runtime::Runtime;
+use tokio::runtime::Builder;
 use tokio::sync::watch;
 
 /// Tells of Ctrl-C. Clones are told each for themselves.
@@ -8,13 +8,18 @@ use tokio::sync::watch;
 pub struct Interrupts(watch::Receiver<()>);
 
 impl Interrupts {
-    /// From now on Ctrl-C does not end the program any more. Where the system cannot tell of it,
-    /// it stays as it was.
-    pub fn listen(runtime: &Runtime) -> Self {
+    /// From now on Ctrl-C does not end the program any more. It is heard by a thread of its own,
+    /// which no query keeps busy. Where the system cannot tell of it, it stays as it was.
+    pub fn listen() -> Self {
         let (tell, told) = watch::channel(());
-        runtime.spawn(async move {
-            while tokio::signal::ctrl_c().await.is_ok() && tell.send(()).is_ok() {}
-        });
+        let listen = move || {
+            let Ok(runtime) = Builder::new_current_thread().enable_all().build() else { return };
+            runtime.block_on(async {
+                while tokio::signal::ctrl_c().await.is_ok() && tell.send(()).is_ok() {}
+            });
+        };
+        // Without the thread the sender is gone, and none ever comes.
+        drop(std::thread::Builder::new().name("amida-ctrl-c".into()).spawn(listen));
         Self(told)
     }
 

@@ -63,17 +63,19 @@ pub fn run(
     reader: Reader,
     options: SessionOptions,
 ) -> Result<Outcome, Failure> {
-    let runtime = runtime()?;
-    let interrupts = Interrupts::listen(&runtime);
+    let queries = runtime()?;
+    let here = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let interrupts = Interrupts::listen();
     let session = Session::with_options(&reader, options);
     let names = Arc::new(OnceLock::new());
     let (asks, tell) = (session.clone(), names.clone());
     // Until they are there, completion does without; a store that cannot be read says so at the
     // first statement.
-    runtime.spawn(async move { Names::of(&asks).await.map(|names| tell.set(names)) });
+    queries.spawn(async move { Names::of(&asks).await.map(|names| tell.set(names)) });
     let mut input = Input::new(reader.clone(), names.clone(), interrupts.clone())?;
     let mut prompt = Prompt {
-        runtime,
+        queries,
+        here,
         session,
         names,
         interrupts,
@@ -93,7 +95,7 @@ pub fn run(
         };
         if !goes_on {
             // A query that was cancelled may still be busy with its batch.
-            prompt.runtime.shutdown_background();
+            prompt.queries.shutdown_background();
             return Ok(Outcome::Good);
         }
     }
@@ -108,7 +110,10 @@ fn find_pager() -> Option<Pager> {
 }
 
 struct Prompt {
-    runtime: Runtime,
+    /// The threads that queries run in.
+    queries: Runtime,
+    /// This thread, which shows what they find.
+    here: Runtime,
     reader: Reader,
     session: Session,
     names: Arc<OnceLock<Names>>,
@@ -182,7 +187,7 @@ impl Prompt {
     fn describe(&mut self, table: &str) -> bool {
         let bare = table.trim_matches('"').to_lowercase();
         if self.names.get().is_none() {
-            match self.runtime.block_on(Names::of(&self.session)) {
+            match self.queries.block_on(Names::of(&self.session)) {
                 Ok(names) => drop(self.names.set(names)),
                 Err(error) => {
                     show_error("", &error);
@@ -210,8 +215,9 @@ impl Prompt {
             tell(&format!("warning: {}", visible(&words)));
         }
         let screen = Screen::new(self.pager.clone());
-        let asked = ask(&self.session, sql, &self.look, screen, &mut self.interrupts);
-        let asked = self.runtime.block_on(asked);
+        let whom = (&self.session, self.queries.handle());
+        let asked = ask(whom, sql, &self.look, screen, &mut self.interrupts);
+        let asked = self.here.block_on(asked);
         match &asked.end {
             End::Failed(error) => show_error(sql, error),
             End::NotShown(words) => tell(&format!("error: {}", visible(words))),
