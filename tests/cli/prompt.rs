@@ -63,6 +63,9 @@ fn what_is_wrong_is_told_and_the_prompt_goes_on() {
     terminal.press(CTRL_C);
     terminal.wait_for("\u{1b}[?2004l");
     terminal.wait_for("amida> ");
+    terminal.press(b"SELECT '\xff");
+    terminal.wait_for("error: what was typed is not UTF-8");
+    terminal.wait_for("amida> ");
     terminal.ask("SELECT 6 AS six;", "1 row in ");
     let picture = terminal.leave();
     assert!(!picture.contains("panicked"), "{picture}");
@@ -146,7 +149,7 @@ fn ctrl_c_cancels_the_query_and_not_the_prompt() {
     store(home.path(), 200);
     let Some(mut terminal) = Terminal::prompt(home.path(), "sql s", &[]) else { return };
     for behind in ["", "SELECT 1 AS one;"] {
-        terminal.press(&format!("\u{1b}[200~{ENDLESS}{behind}\u{1b}[201~\r"));
+        terminal.press(format!("\u{1b}[200~{ENDLESS}{behind}\u{1b}[201~\r"));
         // The editor gives the terminal back.
         terminal.wait_for("\u{1b}[?2004l");
         terminal.press(CTRL_C);

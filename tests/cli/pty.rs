@@ -82,9 +82,9 @@ impl Terminal {
     }
 
     /// Presses keys.
-    pub fn press(&mut self, keys: &str) {
+    pub fn press(&mut self, keys: impl AsRef<[u8]>) {
         let stdin = self.keys.as_mut().unwrap();
-        stdin.write_all(keys.as_bytes()).unwrap();
+        stdin.write_all(keys.as_ref()).unwrap();
         stdin.flush().unwrap();
     }
 

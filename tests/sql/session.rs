@@ -223,7 +223,9 @@ async fn the_tables_join_others_in_a_context_of_ones_own() {
 async fn a_query_ends_when_it_is_cancelled() {
     let session = Session::new(&store(&specs()));
     let tables: Vec<String> = (0..20).map(|n| format!("spans s{n}")).collect();
-    let sql = format!("SELECT count(*) FROM {}", tables.join(", "));
+    let names: Vec<String> = (0..20).map(|n| format!("s{n}.name")).collect();
+    let (tables, names) = (tables.join(", "), names.join(" || "));
+    let sql = format!("SELECT count(*) FROM {tables} WHERE {names} = 'x'");
     let rows = session.query(&sql).await.expect("rows");
     let canceller = rows.canceller();
     std::thread::spawn(move || canceller.cancel());

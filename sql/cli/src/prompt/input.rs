@@ -16,6 +16,7 @@ use super::complete::complete;
 use super::history::{ENTRIES_MAX, HistoryFile};
 use super::interrupt::Interrupts;
 use super::names::Names;
+use super::tell;
 use super::text::is_complete;
 use crate::commands::Failure;
 
@@ -73,22 +74,30 @@ impl Input {
     /// # Errors
     /// The terminal's.
     pub fn read(&mut self) -> Result<Typed, Failure> {
+        match self.try_read() {
+            Ok(typed) => Ok(typed),
+            Err(ReadlineError::Interrupted) => Ok(Typed::Nothing),
+            Err(ReadlineError::Eof) => Ok(Typed::End),
+            Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                tell("error: what was typed is not UTF-8");
+                Ok(Typed::Nothing)
+            }
+            Err(error) => Err(because(&error)),
+        }
+    }
+
+    fn try_read(&mut self) -> rustyline::Result<Typed> {
         let Some(editor) = &mut self.editor else {
-            return Ok(plain(&mut io::stdin().lock(), &mut self.interrupts)?);
+            return Ok(plain(&mut io::stdin().lock(), &mut io::stdout(), &mut self.interrupts)?);
         };
         // The editor reads all that is there and forgets what stands behind the line it gives:
         // whole lines that were typed while a query ran are taken from the terminal before.
         let ahead = typed_ahead(&mut io::stdin().lock())?;
         if !ahead.is_empty() && is_complete(&ahead) {
-            show(&format!("{PROMPT}{ahead}"))?;
+            show(&mut io::stdout(), &format!("{PROMPT}{ahead}"))?;
             return Ok(Typed::Text(ahead));
         }
-        match editor.readline_with_initial(PROMPT, (&ahead, "")) {
-            Ok(text) => Ok(Typed::Text(text)),
-            Err(ReadlineError::Interrupted) => Ok(Typed::Nothing),
-            Err(ReadlineError::Eof) => Ok(Typed::End),
-            Err(error) => Err(because(&error)),
-        }
+        editor.readline_with_initial(PROMPT, (&ahead, "")).map(Typed::Text)
     }
 
     /// Keeps a statement or command.
@@ -105,11 +114,15 @@ fn because(error: &ReadlineError) -> Failure {
 
 /// Lines until a statement ends. A terminal drops its line at Ctrl-C by itself; those before it
 /// are dropped here.
-fn plain(lines: &mut impl BufRead, interrupts: &mut Interrupts) -> io::Result<Typed> {
+fn plain(
+    lines: &mut impl BufRead,
+    out: &mut impl Write,
+    interrupts: &mut Interrupts,
+) -> io::Result<Typed> {
     let mut text = String::new();
     interrupts.forget();
     loop {
-        show(if text.is_empty() { PROMPT } else { PROMPT_MORE })?;
+        show(out, if text.is_empty() { PROMPT } else { PROMPT_MORE })?;
         let read = lines.read_line(&mut text)?;
         if interrupts.came() {
             return Ok(Typed::Nothing);
@@ -123,8 +136,7 @@ fn plain(lines: &mut impl BufRead, interrupts: &mut Interrupts) -> io::Result<Ty
     }
 }
 
-fn show(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+fn show(out: &mut impl Write, text: &str) -> io::Result<()> {
     out.write_all(text.as_bytes())?;
     out.flush()
 }
@@ -199,7 +211,7 @@ mod tests {
     use super::*;
 
     fn read(lines: &str) -> Typed {
-        plain(&mut lines.as_bytes(), &mut Interrupts::none()).unwrap()
+        plain(&mut lines.as_bytes(), &mut Vec::new(), &mut Interrupts::none()).unwrap()
     }
 
     #[test]

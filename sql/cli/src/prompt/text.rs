@@ -19,7 +19,7 @@ pub struct Token {
 pub enum Kind {
     /// A name or a key word.
     Word,
-    /// A number.
+    /// A number, or a place for a value, such as `$1`.
     Number,
     /// A name in quotes.
     Quoted,
@@ -65,8 +65,10 @@ fn next_token(text: &str, from: usize) -> Option<Token> {
         let end = |c: char| !(c.is_alphanumeric() || "_#@$".contains(c));
         (Kind::Word, Some(rest.find(end).unwrap_or(rest.len())))
     } else if first.is_ascii_digit() {
-        let end = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
-        (Kind::Number, Some(rest.find(end).unwrap_or(rest.len())))
+        (Kind::Number, Some(number(rest)))
+    } else if let Some(name) = rest.strip_prefix('$') {
+        let end = |c: char| !(c.is_alphanumeric() || c == '_');
+        (Kind::Number, Some(1 + name.find(end).unwrap_or(name.len())))
     } else if rest.starts_with("//") {
         // A division, whose second stroke begins no comment.
         (Kind::Sign('/'), Some(2))
@@ -91,6 +93,18 @@ fn quoted(text: &str, quote: char, backslash: bool) -> Option<usize> {
         }
     }
     None
+}
+
+/// The length of a number's digits and exponent.
+fn number(text: &str) -> usize {
+    let digits = |text: &str| text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let whole = digits(text);
+    let exponent = text[whole..].strip_prefix(['e', 'E']).unwrap_or("");
+    let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+    match digits(exponent) {
+        0 => whole,
+        more => text.len() - exponent.len() + more,
+    }
 }
 
 /// The length of a comment, which may hold others.
@@ -264,7 +278,7 @@ mod tests {
     /// The scanner against the tokenizer of the parser, on texts of whatever can hide a semicolon.
     #[test]
     fn it_finds_the_semicolons_that_the_parser_finds() {
-        const PARTS: [&str; 22] = [
+        const PARTS: [&str; 23] = [
             "'",
             "''",
             "\"",
@@ -272,6 +286,7 @@ mod tests {
             "$$",
             "$a$",
             "$1",
+            "7",
             "--",
             "\n",
             "/*",
