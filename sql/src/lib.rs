@@ -22,10 +22,12 @@
 //! | views | the tables, as views over one base table |
 //! | provider/ | the base table: pruning, hot rows beside segments, promoted columns |
 //! | functions/ | the functions behind them |
+//! | durations | durations as people write them, and as they are printed |
 //! | rows, deadline, watch, error | the answer, its time limit, what can go wrong |
 
 mod analyzer;
 mod deadline;
+mod durations;
 mod error;
 mod functions;
 mod guard;
@@ -43,6 +45,7 @@ mod watch;
 pub use datafusion;
 pub use datafusion::common::ScalarValue;
 
+pub use self::durations::readable;
 pub use self::error::{Error, Result};
 pub use self::register::register;
 pub use self::rows::{Canceller, Rows, Table};

@@ -10,13 +10,14 @@ use datafusion::logical_expr::planner::{
     ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawFieldAccessExpr, RawWindowExpr,
 };
 use datafusion::logical_expr::{
-    Expr, ExprSchemable, GetFieldAccess, SortExpr, WindowFunctionDefinition,
+    Expr, ExprSchemable, GetFieldAccess, Operator, SortExpr, WindowFunctionDefinition,
 };
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use crate::analyzer::{CatalogSource, types};
+use crate::analyzer::{CatalogSource, durations, types};
 use crate::error::plan_error;
 use crate::functions::attr::{Attr, Read};
+use crate::functions::percentile;
 use crate::role::Role;
 
 /// The planner of one query, or of a context that the user brought.
@@ -83,6 +84,9 @@ impl ExprPlanner for AttributePlanner {
         let RawBinaryExpr { op, left, right } = binary;
         let (mut left, mut right) = (self.resolve(left), self.resolve(right));
         let place = Place::of(&op);
+        if let Some(planned) = plan_durations(place, &op, &mut left, &mut right, schema)? {
+            return Ok(PlannerResult::Planned(planned));
+        }
         if place != Place::Any {
             let catalog = self.catalog.get()?;
             match place {
@@ -106,6 +110,8 @@ impl ExprPlanner for AttributePlanner {
 
     fn plan_aggregate(&self, mut raw: RawAggregateExpr) -> Result<PlannerResult<RawAggregateExpr>> {
         let catalog = self.catalog.get()?;
+        raw.args = raw.args.into_iter().map(|arg| self.resolve(arg)).collect();
+        percentile::check(raw.func.name(), &raw.args, raw.distinct)?;
         adapt_aggregate(&catalog, raw.func.name(), &mut raw.args, &mut raw.order_by);
         Ok(PlannerResult::Original(raw))
     }
@@ -113,6 +119,8 @@ impl ExprPlanner for AttributePlanner {
     fn plan_window(&self, mut raw: RawWindowExpr) -> Result<PlannerResult<RawWindowExpr>> {
         if let WindowFunctionDefinition::AggregateUDF(function) = &raw.func_def {
             let catalog = self.catalog.get()?;
+            raw.args = raw.args.into_iter().map(|arg| self.resolve(arg)).collect();
+            percentile::check(function.name(), &raw.args, raw.distinct)?;
             adapt_aggregate(&catalog, function.name(), &mut raw.args, &mut []);
         }
         Ok(PlannerResult::Original(raw))
@@ -146,7 +154,7 @@ impl Place {
 fn adapt_aggregate(catalog: &Catalog, name: &str, args: &mut [Expr], order_by: &mut [SortExpr]) {
     let adapt = if is_numeric_aggregate(name) {
         types::as_number
-    } else if matches!(name, "bool_and" | "bool_or") {
+    } else if matches!(name, "bool_and" | "bool_or" | "ratio") {
         types::as_bool
     } else {
         return;
@@ -163,10 +171,41 @@ fn adapt_aggregate(catalog: &Catalog, name: &str, args: &mut [Expr], order_by: &
 pub(crate) fn is_numeric_aggregate(name: &str) -> bool {
     const PREFIXES: [&str; 7] = ["var", "stddev", "covar", "corr", "regr_", "bit_", "approx_per"];
     matches!(name, "sum" | "avg" | "mean" | "median" | "approx_median" | "percentile_cont")
+        || percentile::is_percentile(name)
         || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Aggregate functions that pick by order.
-pub(crate) fn is_extreme(name: &str) -> bool {
-    matches!(name, "min" | "max")
+/// The arguments by whose order an aggregate function picks.
+pub(crate) fn extreme_args<'a>(name: &str, args: &'a [Expr]) -> &'a [Expr] {
+    match name {
+        "min" | "max" => args,
+        "min_by" | "max_by" => args.get(1..).unwrap_or_default(),
+        _ => &[],
+    }
+}
+
+/// Durations where DataFusion asks for types before the analyzer sees the plan.
+fn plan_durations(
+    place: Place,
+    op: &BinaryOperator,
+    left: &mut Expr,
+    right: &mut Expr,
+    schema: &DFSchema,
+) -> Result<Option<Expr>> {
+    if place == Place::Comparison {
+        if durations::is_duration(left, schema) {
+            durations::normalise(left, right, schema)?;
+        } else if durations::is_duration(right, schema) {
+            durations::normalise(right, left, schema)?;
+        }
+        return Ok(None);
+    }
+    let operator = match op {
+        BinaryOperator::Plus => Operator::Plus,
+        BinaryOperator::Minus => Operator::Minus,
+        BinaryOperator::Multiply => Operator::Multiply,
+        BinaryOperator::Divide => Operator::Divide,
+        _ => return Ok(None),
+    };
+    durations::arithmetic(operator, left, right, schema)
 }

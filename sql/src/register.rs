@@ -9,7 +9,8 @@ use datafusion::prelude::SessionContext;
 use object_store::memory::InMemory;
 
 use crate::analyzer::CatalogSource;
-use crate::functions::attr::Attr;
+use crate::functions::keeps::keeping;
+use crate::functions::{aggregates, scalars};
 use crate::provider::STORE_URL;
 use crate::session::{tables, with_rules};
 use crate::source::Source;
@@ -27,8 +28,12 @@ pub fn register(context: &SessionContext, source: &(impl Source + Clone)) -> Res
     let source: Arc<dyn Source> = Arc::new(source.clone());
     let url = ObjectStoreUrl::parse(STORE_URL)?;
     context.register_object_store(url.as_ref(), Arc::new(InMemory::new()));
-    for getter in Attr::getters() {
-        context.register_udf(getter.as_ref().clone());
+    for function in scalars() {
+        context.register_udf(function.as_ref().clone());
+    }
+    let known: Vec<_> = context.state().aggregate_functions().values().cloned().collect();
+    for function in known.into_iter().map(keeping).chain(aggregates()) {
+        context.register_udaf(function.as_ref().clone());
     }
     let state = context.state_ref();
     let existing = state.read().clone();

@@ -9,6 +9,13 @@ use datafusion::arrow::datatypes::Field;
 /// The metadata key.
 pub(crate) const ROLE_KEY: &str = "amida.role";
 
+/// The unit of a number that is a duration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Unit {
+    Nanoseconds,
+    Milliseconds,
+}
+
 /// What a column, or the result of one of our functions, means.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Role {
@@ -22,6 +29,8 @@ pub(crate) enum Role {
     StatusCode,
     /// A JSON object of attributes.
     Attributes(Scope),
+    /// A number that is a duration in this unit.
+    Duration(Unit),
     /// The text of one attribute, as the subscript `attributes['key']` reads it.
     Value(Scope, String),
 }
@@ -36,10 +45,20 @@ impl Role {
             ("span_id", None, None) => Role::SpanId,
             ("kind", None, None) => Role::Kind,
             ("status_code", None, None) => Role::StatusCode,
+            ("duration_ns", None, None) => Role::Duration(Unit::Nanoseconds),
+            ("duration_ms", None, None) => Role::Duration(Unit::Milliseconds),
             ("attributes", Some(scope), None) => Role::Attributes(scope_of(scope)?),
             ("value", Some(scope), Some(key)) => Role::Value(scope_of(scope)?, key.to_owned()),
             _ => return None,
         })
+    }
+
+    /// A field with the role of another, if that has one.
+    pub(crate) fn keep(from: &Field, field: Field) -> Field {
+        match from.metadata().get(ROLE_KEY) {
+            Some(word) => field.with_metadata(HashMap::from([(ROLE_KEY.to_owned(), word.clone())])),
+            None => field,
+        }
     }
 
     /// The same field with this role.
@@ -49,6 +68,8 @@ impl Role {
             Role::SpanId => "span_id".to_owned(),
             Role::Kind => "kind".to_owned(),
             Role::StatusCode => "status_code".to_owned(),
+            Role::Duration(Unit::Nanoseconds) => "duration_ns".to_owned(),
+            Role::Duration(Unit::Milliseconds) => "duration_ms".to_owned(),
             Role::Attributes(scope) => format!("attributes:{}", scope.word()),
             Role::Value(scope, key) => format!("value:{}:{key}", scope.word()),
         };

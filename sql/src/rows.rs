@@ -12,6 +12,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 
 use crate::deadline::Deadline;
+use crate::durations::readable;
 use crate::error::{Error, Result};
 use crate::role::ROLE_KEY;
 
@@ -195,7 +196,11 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match pretty_format_batches_with_schema(self.schema.clone(), &self.batches) {
+        let readable =
+            self.batches.iter().map(readable).collect::<std::result::Result<Vec<_>, _>>();
+        let table = readable
+            .and_then(|batches| pretty_format_batches_with_schema(self.schema.clone(), &batches));
+        match table {
             Ok(table) => write!(f, "{table}"),
             Err(error) => write!(f, "{error}"),
         }

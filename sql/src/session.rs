@@ -23,8 +23,9 @@ use object_store::memory::InMemory;
 use crate::analyzer::{CatalogSource, SpanRule};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
-use crate::functions::attr::Attr;
 use crate::functions::capped::cap;
+use crate::functions::keeps::keeping;
+use crate::functions::{aggregates, scalars};
 use crate::guard;
 use crate::planner::AttributePlanner;
 use crate::provider::{BoundSnapshot, STORE_URL, SpanTable};
@@ -280,14 +281,16 @@ fn state(
     let runtime = runtime(options)?;
     let mut functions = cap(SessionStateDefaults::default_scalar_functions());
     functions.retain(|f| !MAKES_ROWS.contains(&f.name()));
-    functions.extend(Attr::getters());
+    functions.extend(scalars());
+    let known = SessionStateDefaults::default_aggregate_functions().into_iter().map(keeping);
+    let aggregates = known.chain(aggregates()).collect();
     let builder = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_expr_planners(SessionStateDefaults::default_expr_planners())
         .with_scalar_functions(functions)
         .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
-        .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
+        .with_aggregate_functions(aggregates)
         .with_window_functions(SessionStateDefaults::default_window_functions());
     let state = builder.build();
     let catalog = MemoryCatalogProvider::new();

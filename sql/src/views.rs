@@ -14,16 +14,16 @@ use datafusion::prelude::SessionContext;
 use crate::functions::hex_id::HexId;
 use crate::functions::lists::{Kind, ReadList};
 use crate::functions::trace_root::TraceRoot;
+use crate::functions::{aggregates, scalars};
 
 /// The base table's name inside the views.
 const BASE: &str = "span_rows";
 
-const END_TIME: &str = "start_time + arrow_cast(duration_ns, 'Duration(Nanosecond)')";
+const END_TIME: &str = "start_time + as_duration(duration_ns)";
 
 const PERCENTILES: &str = "
-    approx_percentile_cont(0.5) WITHIN GROUP (ORDER BY duration_ns / 1e6) AS p50_ms,
-    approx_percentile_cont(0.95) WITHIN GROUP (ORDER BY duration_ns / 1e6) AS p95_ms,
-    approx_percentile_cont(0.99) WITHIN GROUP (ORDER BY duration_ns / 1e6) AS p99_ms";
+    as_milliseconds(p50(duration_ns)) AS p50_ms, as_milliseconds(p95(duration_ns)) AS p95_ms,
+    as_milliseconds(p99(duration_ns)) AS p99_ms";
 
 /// Name and SQL of each view, in the order of `docs/sql.md`.
 fn definitions() -> [(&'static str, String); 7] {
@@ -42,8 +42,9 @@ fn spans() -> String {
     format!(
         "SELECT hex_id(trace_id) AS trace_id, hex_id(span_id) AS span_id,
            hex_id(parent_span_id) AS parent_span_id, name, service_name, kind, status_code,
-           status_message, start_time, {END_TIME} AS end_time, duration_ns,
-           duration_ns / 1e6 AS duration_ms, status_code = 'ERROR' AS is_error,
+           status_message, start_time, {END_TIME} AS end_time,
+           as_duration(duration_ns) AS duration, duration_ns,
+           as_milliseconds(duration_ns) AS duration_ms, status_code = 'ERROR' AS is_error,
            attributes, events, links, resource_attributes, resource_schema_url, scope_name,
            scope_version, scope_attributes, scope_schema_url, trace_state, flags,
            dropped_attributes_count, dropped_events_count, dropped_links_count, marks
@@ -74,11 +75,12 @@ const LINKS: &str = "
       FROM span_rows WHERE links IS NOT NULL)";
 
 fn traces() -> String {
-    let duration = "CAST(end_time AS BIGINT) - CAST(start_time AS BIGINT)";
+    let ns = "CAST(end_time AS BIGINT) - CAST(start_time AS BIGINT)";
     format!(
         "SELECT hex_id(trace_id) AS trace_id, get_field(root, 'service') AS root_service,
            get_field(root, 'operation') AS root_operation, start_time, end_time,
-           {duration} AS duration_ns, ({duration}) / 1e6 AS duration_ms,
+           as_duration({ns}) AS duration, as_nanoseconds({ns}) AS duration_ns,
+           as_milliseconds({ns}) AS duration_ms,
            span_count, error_count, services
          FROM (
            SELECT trace_id,
@@ -138,6 +140,7 @@ pub(crate) fn views(base: Arc<dyn TableProvider>) -> Result<Vec<(&'static str, A
         .with_scalar_functions(
             SessionStateDefaults::default_scalar_functions()
                 .into_iter()
+                .chain(scalars())
                 .chain([HexId::udf(), ReadList::udf(Kind::Events), ReadList::udf(Kind::Links)])
                 .collect(),
         )
@@ -145,6 +148,9 @@ pub(crate) fn views(base: Arc<dyn TableProvider>) -> Result<Vec<(&'static str, A
     let context = SessionContext::new_with_state(state);
     context.register_table(BASE, base)?;
     context.register_udaf(TraceRoot::udaf());
+    for function in aggregates() {
+        context.register_udaf(function.as_ref().clone());
+    }
     let state = context.state();
     definitions()
         .into_iter()

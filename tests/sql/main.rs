@@ -6,19 +6,27 @@
 //! | same | hot, flushed, promoted or not, reopened, compacted: the same answers |
 //! | ids | ids and words in every context |
 //! | tables | the tables and views |
+//! | durations | literals with units beside durations, what prints, what the scan sees |
+//! | percentiles | `p50(x)` and its kin against exact nearest rank |
+//! | aggregates | `ratio`, `max_by`, `min_by` |
+//! | times | `time_bucket`, and literals of times |
 //! | guard | what is refused, and that limits hold |
 //! | session | parameters, snapshots, errors, a context of the user's own |
 //! | pushdown | what is not read |
 //! | docs | every example of docs/sql.md runs |
 //! | real | real traces give the known answers |
 
+mod aggregates;
 mod attributes;
 mod common;
 mod docs;
+mod durations;
 mod guard;
 mod ids;
+mod percentiles;
 mod pushdown;
 mod real;
 mod same;
 mod session;
 mod tables;
+mod times;

@@ -138,6 +138,9 @@ fn conditions() -> Vec<String> {
         "start_time >= '2026-01-01T00:00:00.045Z'".to_owned(),
         "start_time BETWEEN '2026-01-01T00:00:00.019Z' AND '2026-01-01T00:00:00.022Z'".to_owned(),
         "start_time < '2025-01-01'".to_owned(),
+        "duration > '500us' AND duration_ns <= '1ms'".to_owned(),
+        "duration_ms BETWEEN '1ms' AND interval '2 ms'".to_owned(),
+        "time_bucket('10ms', start_time) = '2026-01-01T00:00:00.020Z'".to_owned(),
         "service_name = 'cart' AND kind = 'server'".to_owned(),
     ]
 }
@@ -165,10 +168,14 @@ const MORE: &[&str] = &[
      UNION SELECT attributes['rare'] FROM spans",
     "SELECT CASE WHEN attributes['code'] = 404 THEN attributes['route'] ELSE 'x' END \
      FROM spans",
+    "SELECT service_name, p50(attributes['size']), p95(attributes['code']), \
+     ratio(attributes['flag']), max_by(trace_id, attributes['size']), min_by(name, start_time) \
+     FROM spans GROUP BY 1",
+    "SELECT time_bucket('10ms', start_time), max(duration), p99(duration) FROM spans GROUP BY 1",
     "SELECT * FROM traces",
-    "SELECT service_name, spans, errors, first_seen, last_seen FROM services",
-    "SELECT service_name, name, kind, spans FROM operations",
-    "SELECT caller, callee, calls, errors FROM service_edges",
+    "SELECT * FROM services",
+    "SELECT * FROM operations",
+    "SELECT * FROM service_edges",
 ];
 
 fn queries() -> Vec<String> {

@@ -14,9 +14,9 @@ use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Ope
 use datafusion::optimizer::AnalyzerRule;
 
 use super::types::{self, Class};
-use super::{CatalogSource, words};
+use super::{CatalogSource, durations, words};
 use crate::error::plan_error;
-use crate::planner::{is_extreme, is_numeric_aggregate};
+use crate::planner::{extreme_args, is_numeric_aggregate};
 use crate::role::Role;
 
 /// The rule, bound to a catalog.
@@ -109,10 +109,8 @@ fn analyze_expr(catalog: &Catalog, expr: Expr, schema: &DFSchema) -> Result<Tran
         Expr::AggregateFunction(function) => analyze_aggregate(catalog, function, schema),
         Expr::WindowFunction(function) => {
             let name = function.fun.name();
-            if is_extreme(name) {
-                for arg in &function.params.args {
-                    types::refuse_extreme(catalog, name, arg, schema)?;
-                }
+            for arg in extreme_args(name, &function.params.args) {
+                types::refuse_extreme(catalog, name, arg, schema)?;
             }
             Ok(Transformed::no(Expr::WindowFunction(function)))
         }
@@ -193,11 +191,11 @@ fn boolean(
     }
 }
 
-/// Normalises `other` beside `column`, when the column is an id or a word.
+/// Normalises `other` beside `column`, when the column is an id, a word or a duration.
 fn normalise(column: &Expr, other: &mut Expr, schema: &DFSchema) -> Result<bool> {
     match role(column, schema) {
+        Some(Role::Duration(_)) | None => durations::normalise(column, other, schema),
         Some(role) => words::normalise(&role, other),
-        None => Ok(false),
     }
 }
 
@@ -346,11 +344,10 @@ fn analyze_aggregate(
 ) -> Result<Transformed<Expr>> {
     let name = function.func.name();
     let mut changed = false;
-    if is_extreme(name) {
-        for arg in &function.params.args {
-            types::refuse_extreme(catalog, name, arg, schema)?;
-        }
-    } else if is_numeric_aggregate(name) {
+    for arg in extreme_args(name, &function.params.args) {
+        types::refuse_extreme(catalog, name, arg, schema)?;
+    }
+    if is_numeric_aggregate(name) {
         for arg in &mut function.params.args {
             if let Some(typed) = types::as_number(catalog, arg) {
                 *arg = typed;

@@ -19,7 +19,7 @@ pub(crate) fn normalise(role: &Role, other: &mut Expr) -> Result<bool> {
         Role::SpanId => hex(text, "span id", 16)?,
         Role::Kind => word(text, "span kind", "SPAN_KIND_", &KINDS)?,
         Role::StatusCode => word(text, "status code", "STATUS_CODE_", &STATUSES)?,
-        Role::Attributes(_) | Role::Value(..) => return Ok(false),
+        Role::Attributes(_) | Role::Value(..) | Role::Duration(_) => return Ok(false),
     };
     let changed = *text != normal;
     *text = normal;

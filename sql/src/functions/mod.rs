@@ -4,12 +4,43 @@
 //! |---|---|
 //! | attr | the subscript `attributes['k']`, and the getters `attr_text`, `attr_int`, .. |
 //! | hex_id | the text of an id, and the bytes of a text |
+//! | measure | nanoseconds as `duration`, `duration_ns` and `duration_ms` |
+//! | time_bucket | `time_bucket('1 minute', t)` |
 //! | lists | the events and links of a span as lists |
 //! | trace_root | the root of a trace, as an aggregate |
+//! | percentile, histogram | `p50(x)` .. `percentile(x, 0.95)` |
+//! | ratio | `ratio(condition)` |
+//! | pick | `max_by(value, by)` and `min_by` |
+//! | grouped | an aggregate of ours over one group or many |
+//! | keeps | aggregates of DataFusion's that keep what a column means |
 //! | capped | functions that make long values, with a cap |
 
 pub(crate) mod attr;
 pub(crate) mod capped;
+mod grouped;
 pub(crate) mod hex_id;
+mod histogram;
+pub(crate) mod keeps;
 pub(crate) mod lists;
+pub(crate) mod measure;
+pub(crate) mod percentile;
+mod pick;
+mod ratio;
+mod time_bucket;
 pub(crate) mod trace_root;
+
+use std::sync::Arc;
+
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+
+/// The scalar functions that a query may name.
+pub(crate) fn scalars() -> impl Iterator<Item = Arc<ScalarUDF>> {
+    let all = attr::Attr::getters().into_iter().chain(measure::Measure::all());
+    all.chain([time_bucket::TimeBucket::udf()])
+}
+
+/// The aggregate functions that a query may name.
+pub(crate) fn aggregates() -> impl Iterator<Item = Arc<AggregateUDF>> {
+    let all = percentile::Percentile::udafs().chain(pick::Pick::udafs());
+    all.chain([ratio::Ratio::udaf()]).map(Arc::new)
+}

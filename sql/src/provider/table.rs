@@ -26,7 +26,7 @@ use super::reader::SegmentReaderFactory;
 use super::scan::SpanScanExec;
 use super::{BoundSnapshot, STORE_URL};
 use crate::error::engine_error;
-use crate::role::Role;
+use crate::role::{Role, Unit};
 use crate::source::Source;
 
 /// The span schema, its columns marked with what they mean.
@@ -36,6 +36,7 @@ static BASE_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         match index {
             col::KIND => Role::Kind.mark(field),
             col::STATUS_CODE => Role::StatusCode.mark(field),
+            col::DURATION_NS => Role::Duration(Unit::Nanoseconds).mark(field),
             col::ATTRIBUTES => Role::Attributes(Scope::Span).mark(field),
             col::RESOURCE_ATTRIBUTES => Role::Attributes(Scope::Resource).mark(field),
             col::SCOPE_ATTRIBUTES => Role::Attributes(Scope::Scope).mark(field),

@@ -76,7 +76,11 @@ impl Answer {
 
     /// Adds rows.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
-        let batch = plain_batch(batch, &self.schema, &self.zone);
+        let batch = match &self.writer {
+            Writer::Parquet(_) => Ok(batch.clone()),
+            _ => amida_sql::readable(batch),
+        };
+        let batch = batch.and_then(|batch| plain_batch(&batch, &self.schema, &self.zone));
         let batch = batch.map_err(|error| self.sink.failure(&error))?;
         let already = self.rows;
         self.rows += batch.num_rows();
@@ -136,12 +140,14 @@ fn explicit_nulls() -> WriterBuilder {
     WriterBuilder::new().with_explicit_nulls(true)
 }
 
-/// The schema that is written: every time is in the zone and says so, as RFC 3339 in text; lists
-/// and structs are text in CSV, which has neither.
+/// The schema that is written: every time is in the zone and says so, as RFC 3339 in text;
+/// durations are text with a unit but in Parquet; lists and structs are text in CSV, which has
+/// neither.
 fn plain_schema(schema: &Schema, format: AnswerFormat, zone: &Zone) -> Schema {
     let fields = schema.fields().iter().map(|field| {
         let data_type = match field.data_type() {
             nested if nested.is_nested() && format == AnswerFormat::Csv => DataType::Utf8,
+            DataType::Duration(_) if format != AnswerFormat::Parquet => DataType::Utf8,
             other => zone.shown(other),
         };
         Field::new(field.name(), data_type, true)
@@ -203,7 +209,7 @@ fn fill(table: &mut Table, batch: &RecordBatch, rows_max: usize) -> Result<(), A
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::TimestampNanosecondArray;
+    use arrow::array::{DurationNanosecondArray, TimestampNanosecondArray};
 
     const TEXT_FORMATS: [AnswerFormat; 4] =
         [AnswerFormat::Table, AnswerFormat::Csv, AnswerFormat::Json, AnswerFormat::Ndjson];
@@ -282,6 +288,22 @@ mod tests {
             let formatter = ArrayFormatter::try_new(&text, &FormatOptions::new()).unwrap();
             let text = formatter.value(0).to_string();
             assert!(text.contains("1970-01-01T09:00:00+09:00"), "{format:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn durations_have_a_unit_in_every_text_format() {
+        let took: ArrayRef = Arc::new(DurationNanosecondArray::from(vec![1_500_000_000, -7]));
+        let batch = RecordBatch::try_from_iter([("took", took)]).unwrap();
+        for format in TEXT_FORMATS {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("answer");
+            let (sink, zone) = (Sink::new(Some(&path)), Zone::utc());
+            let mut answer = Answer::new(format, &batch.schema(), sink, &zone).unwrap();
+            answer.write(&batch).unwrap();
+            answer.finish().unwrap();
+            let text = std::fs::read_to_string(path).unwrap();
+            assert!(text.contains("1.5s") && text.contains("-7ns"), "{format:?}: {text}");
         }
     }
 
