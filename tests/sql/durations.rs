@@ -187,7 +187,9 @@ async fn what_is_no_duration_is_refused_with_what_to_write() {
         let words = refusal(&s, &format!("SELECT name FROM spans WHERE {condition}")).await;
         assert!(words.contains("'500ms'") && words.contains("duration_ns"), "{words}");
     }
-    let words = refusal(&s, "SELECT name FROM spans WHERE duration > interval '1 s' * 2").await;
+    let words =
+        refusal(&s, "SELECT name FROM spans WHERE duration > interval '1 s' + interval '1 s'")
+            .await;
     assert!(words.contains("write INTERVAL '500 ms'"), "{words}");
 }
 
@@ -244,17 +246,17 @@ fn apart_by_duration() -> Store {
 async fn filters_on_durations_are_integers_in_the_scan_and_leave_out_segments() {
     let s = Session::new(&apart_by_duration());
     for (condition, predicate) in [
-        ("duration > '500ms'", "duration_ns@10 >= 500000001"),
-        ("duration >= interval '500 ms'", "duration_ns@10 >= 500000000"),
-        ("duration_ns > '500ms'", "duration_ns@10 > 500000000"),
-        ("duration_ms > '500ms'", "duration_ns@10 >= 500000001"),
-        ("duration BETWEEN '500ms' AND '2s'", "duration_ns@10 < 2000000001"),
-        ("duration IN ('1s')", "duration_ns@10 >= 1000000000"),
+        ("duration > '500ms'", "duration_ns@9 >= 500000001"),
+        ("duration >= interval '500 ms'", "duration_ns@9 >= 500000000"),
+        ("duration_ns > '500ms'", "duration_ns@9 > 500000000"),
+        ("duration_ms > '500ms'", "duration_ns@9 >= 500000001"),
+        ("duration BETWEEN '500ms' AND '2s'", "duration_ns@9 < 2000000001"),
+        ("duration IN ('1s')", "duration_ns@9 >= 1000000000"),
     ] {
         let sql = format!("SELECT count(name) FROM spans WHERE {condition}");
         assert_eq!(ask(&s, &sql).await, ["200"], "{condition}");
         let plan = ask(&s, &format!("EXPLAIN ANALYZE {sql}")).await.join("\n");
-        let scan = plan.lines().find(|line| line.contains("ParquetSource")).unwrap_or(&plan);
+        let scan = plan.lines().find(|line| line.contains("DataSourceExec")).unwrap_or("");
         let scan = scan.split("metrics").next().unwrap_or(scan);
         assert!(scan.contains(predicate), "{condition}\n{plan}");
         assert!(!scan.contains("as_"), "{condition}\n{plan}");

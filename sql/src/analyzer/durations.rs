@@ -43,11 +43,9 @@ impl Span {
     }
 }
 
-/// The unit of a number that is a duration; looks through what keeps it.
+/// The unit of a number that is a duration; looks through what keeps it. Fields are asked for at
+/// the leaves only: each asks for those below it.
 fn unit_of(expr: &Expr, schema: &DFSchema) -> Option<Unit> {
-    if let Some(Role::Duration(unit)) = Role::of(&expr.to_field(schema).ok()?.1) {
-        return Some(unit);
-    }
     match expr {
         Expr::Alias(alias) => unit_of(&alias.expr, schema),
         Expr::Negative(inner) => unit_of(inner, schema),
@@ -71,7 +69,10 @@ fn unit_of(expr: &Expr, schema: &DFSchema) -> Option<Unit> {
         Expr::ScalarFunction(function) if KEEPS_UNIT.contains(&function.func.name()) => {
             function.args.iter().find_map(|arg| unit_of(arg, schema))
         }
-        _ => None,
+        other => match Role::of(&other.to_field(schema).ok()?.1) {
+            Some(Role::Duration(unit)) => Some(unit),
+            _ => None,
+        },
     }
 }
 
@@ -176,7 +177,9 @@ pub(crate) fn arithmetic(
             literal_beside(right, left, schema)?;
         }
     }
-    let is_duration = |expr: &Expr| is_duration(expr, schema);
+    if !matches!(op, Operator::Multiply | Operator::Divide) {
+        return Ok(None);
+    }
     let is_number = |expr: &Expr| matches!(Class::of(expr, schema), Class::Int | Class::Float);
     let ns = |expr: &Expr| cast(expr.clone(), DataType::Int64);
     let ratio = |expr: &Expr| cast(ns(expr), DataType::Float64);
@@ -184,14 +187,14 @@ pub(crate) fn arithmetic(
         let number = Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)));
         Measure::udf(As::Duration).call(vec![cast(number, DataType::Int64)])
     };
-    Ok(match op {
-        Operator::Divide if is_duration(left) && is_duration(right) => Some(Expr::BinaryExpr(
-            BinaryExpr::new(Box::new(ratio(left)), op, Box::new(ratio(right))),
-        )),
-        Operator::Divide | Operator::Multiply if is_duration(left) && is_number(right) => {
-            Some(calculated(ns(left), right.clone()))
-        }
-        Operator::Multiply if is_number(left) && is_duration(right) => {
+    Ok(match (is_duration(left, schema), is_duration(right, schema)) {
+        (true, true) if op == Operator::Divide => Some(Expr::BinaryExpr(BinaryExpr::new(
+            Box::new(ratio(left)),
+            op,
+            Box::new(ratio(right)),
+        ))),
+        (true, false) if is_number(right) => Some(calculated(ns(left), right.clone())),
+        (false, true) if op == Operator::Multiply && is_number(left) => {
             Some(calculated(left.clone(), ns(right)))
         }
         _ => None,
@@ -199,7 +202,8 @@ pub(crate) fn arithmetic(
 }
 
 fn literal_beside(duration: &Expr, other: &mut Expr, schema: &DFSchema) -> Result<()> {
-    if let (Some(span), Expr::Literal(..)) = (Span::of(duration, schema), &*other)
+    if matches!(other, Expr::Literal(..))
+        && let Some(span) = Span::of(duration, schema)
         && let Some(ns) = literal_ns(other, schema)?
     {
         *other = Expr::Literal(span.literal(ns), None);

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | words | literals beside ids, kinds and status codes: normalised, or refused by name |
 //! | durations | literals beside durations: read with their unit, or refused by name |
+//! | times | text literals beside times |
 //! | types | attributes of several types: typed where the place says which, else refused |
 //! | rule | the walk over a plan that applies both |
 
 pub(crate) mod durations;
 mod rule;
+mod times;
 pub(crate) mod types;
 mod words;
 

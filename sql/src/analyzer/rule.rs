@@ -14,7 +14,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Ope
 use datafusion::optimizer::AnalyzerRule;
 
 use super::types::{self, Class};
-use super::{CatalogSource, durations, words};
+use super::{CatalogSource, durations, times, words};
 use crate::error::plan_error;
 use crate::planner::{extreme_args, is_numeric_aggregate};
 use crate::role::Role;
@@ -121,7 +121,10 @@ fn analyze_expr(catalog: &Catalog, expr: Expr, schema: &DFSchema) -> Result<Tran
             };
             Ok(mark(changed, Expr::Like(like)))
         }
-        Expr::Cast(Cast { expr, field }) => {
+        Expr::Cast(Cast { mut expr, field }) => {
+            if times::complete(&mut expr, field.data_type()) {
+                return Ok(Transformed::yes(Expr::Cast(Cast { expr, field })));
+            }
             Ok(match types::as_cast(catalog, &expr, field.data_type()) {
                 Some(typed) => Transformed::yes(typed),
                 None => Transformed::no(Expr::Cast(Cast { expr, field })),
@@ -191,10 +194,11 @@ fn boolean(
     }
 }
 
-/// Normalises `other` beside `column`, when the column is an id, a word or a duration.
+/// Normalises `other` beside `column`, when that is an id, a word, a duration or a time.
 fn normalise(column: &Expr, other: &mut Expr, schema: &DFSchema) -> Result<bool> {
     match role(column, schema) {
-        Some(Role::Duration(_)) | None => durations::normalise(column, other, schema),
+        Some(Role::Duration(_)) | None => Ok(durations::normalise(column, other, schema)?
+            || times::normalise(column, other, schema)?),
         Some(role) => words::normalise(&role, other),
     }
 }

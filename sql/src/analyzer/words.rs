@@ -47,7 +47,8 @@ pub(crate) fn normalise_like(role: &Role, like: &mut Like) -> Result<bool> {
     Ok(changed)
 }
 
-fn literal_mut(expr: &mut Expr) -> Option<&mut String> {
+/// The text of a literal, under its aliases.
+pub(super) fn literal_mut(expr: &mut Expr) -> Option<&mut String> {
     match expr {
         Expr::Literal(
             ScalarValue::Utf8(Some(text))

@@ -90,7 +90,8 @@ fn bucket_size(bucket: i32) -> f64 {
     let exponent = bucket / SLOTS - EXPONENT_FLOOR;
     let part = 1.0 + (f64::from(bucket % SLOTS) + 0.5) / f64::from(SLOTS);
     match exponent {
-        ..-1_022 => part * 2f64.powi(exponent + 64) * 2f64.powi(-64),
+        // In units of the smallest double, rounded down as small integers are.
+        ..-1_022 => f64::from_bits((part * 2f64.powi(exponent + 1_074)) as u64),
         -1_022..=1_023 => part * 2f64.powi(exponent),
         1_024 => f64::INFINITY,
         _ => f64::NAN,

@@ -44,10 +44,7 @@ pub(crate) fn is_percentile(name: &str) -> bool {
 /// # Errors
 /// For DISTINCT, and for a rank that is no number from 0 to 1.
 pub(crate) fn check(name: &str, args: &[Expr], distinct: bool) -> Result<()> {
-    if !is_percentile(name) {
-        return Ok(());
-    }
-    if distinct {
+    if distinct && (is_percentile(name) || name == "ratio") {
         return plan_err!("{name} does not take DISTINCT: SELECT DISTINCT in a subquery first");
     }
     match args {
