@@ -96,7 +96,7 @@ async fn the_row_with_the_largest_or_smallest_gives_its_value() {
 async fn the_slowest_trace_keeps_being_an_id() {
     let s = session();
     let id = trace_hex(1);
-    assert_eq!(ask(&s, "SELECT max_by(trace_id, duration_ns) FROM spans").await, [id.clone()]);
+    assert_eq!(ask(&s, "SELECT max_by(trace_id, duration_ns) FROM spans").await, [id.as_str()]);
     let sql = format!(
         "SELECT service_name FROM spans GROUP BY 1 HAVING max_by(trace_id, duration) = '{}'",
         id.to_uppercase()
