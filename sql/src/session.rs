@@ -14,7 +14,8 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::optimizer::Analyzer;
+use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
+use datafusion::optimizer::{Analyzer, Optimizer, OptimizerRule};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionConfig;
 use futures_channel::oneshot;
@@ -261,7 +262,20 @@ pub(crate) fn with_rules(
     planners.insert(0, Arc::new(AttributePlanner::new(catalog.clone(), params)));
     let analyzer = builder.analyzer().get_or_insert_with(Analyzer::new);
     analyzer.rules.insert(0, Arc::new(SpanRule::new(catalog)));
+    simplify_pushed_filters(builder.optimizer().get_or_insert_with(Optimizer::new));
     builder
+}
+
+/// Simplifies filters once more where they have just met the columns beneath our views: there
+/// `duration > ..` becomes a range of `duration_ns`, before common parts are taken out of it.
+fn simplify_pushed_filters(optimizer: &mut Optimizer) {
+    let pushed = optimizer.rules.iter().position(|rule| rule.name() == "push_down_filter");
+    let simplify = SimplifyExpressions::new();
+    if let Some(at) = pushed
+        && optimizer.rules.get(at + 1).is_none_or(|next| next.name() != simplify.name())
+    {
+        optimizer.rules.insert(at + 1, Arc::new(simplify));
+    }
 }
 
 /// The state that all statements of a session start from: our tables, DataFusion's functions

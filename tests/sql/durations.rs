@@ -46,6 +46,7 @@ fn conditions() -> Vec<(&'static str, &'static [&'static str])> {
         ("duration NOT IN ('1ms', '1.5min')", &["op2", "op3", "op5"]),
         ("duration BETWEEN '1ms' AND '250ms'", &["op1", "op2"]),
         ("duration BETWEEN interval '1 ms' AND '0.25s'", &["op1", "op2"]),
+        ("duration NOT BETWEEN '1ms' AND '250ms'", &["op3", "op4", "op5"]),
         ("duration > interval '250 ms'", &["op3", "op4"]),
         ("interval '1 minute' <= duration", &["op4"]),
         ("duration < '0s'", &["op5"]),
@@ -251,6 +252,9 @@ async fn filters_on_durations_are_integers_in_the_scan_and_leave_out_segments() 
         ("duration_ns > '500ms'", "duration_ns@9 > 500000000"),
         ("duration_ms > '500ms'", "duration_ns@9 >= 500000001"),
         ("duration BETWEEN '500ms' AND '2s'", "duration_ns@9 < 2000000001"),
+        ("duration_ms BETWEEN '500ms' AND '2s'", "duration_ns@9 < 2000000001"),
+        ("duration_ns BETWEEN '500ms' AND '2s'", "duration_ns@9 <= 2000000000"),
+        ("duration > '500ms' AND duration <= interval '2 s'", "duration_ns@9 < 2000000001"),
         ("duration IN ('1s')", "duration_ns@9 >= 1000000000"),
     ] {
         let sql = format!("SELECT count(name) FROM spans WHERE {condition}");
