@@ -62,7 +62,7 @@ mod wal;
 pub use error::{Error, Result};
 pub use fs::{CrashModel, Fault, File, Fs, Lock, MemoryFs, RealFs};
 pub use model::batch::{SpanBatch, SpanRef};
-pub use model::catalog::{Catalog, Promoted, PromotedType, Scope, SqlType, TypeCounts};
+pub use model::catalog::{Catalog, Examples, Promoted, PromotedType, Scope, SqlType, TypeCounts};
 pub use model::ids::{SpanId, TraceId};
 pub use model::predicate::Predicate;
 pub use model::schema::{Marks, span_schema};

@@ -1,5 +1,6 @@
-//! The catalog: which attribute keys were seen in each scope, with which types and how often, and
-//! which keys have a promoted column. It decides the type that a key has in SQL.
+//! The catalog: which attribute keys were seen in each scope, with which types, how often and with
+//! which value for instance, and which keys have a promoted column. It decides the type that a key
+//! has in SQL.
 
 use std::collections::BTreeMap;
 
@@ -149,12 +150,57 @@ impl Promoted {
     }
 }
 
-/// Keys with their type counts, per scope, bounded.
+/// One value of each type that a key had, as text: the first that was seen. By `ValueType::ALL`'s
+/// order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Examples([Option<Box<str>>; 5]);
+
+impl Examples {
+    /// Most bytes of an example; longer values are cut, and end in `...` then.
+    pub const BYTES_MAX: usize = 64;
+
+    /// Whether a value of this type is still wanted.
+    pub fn wants(&self, value_type: ValueType) -> bool {
+        self.0[value_type as usize].is_none()
+    }
+
+    /// Takes a value as text, unless there is one of its type.
+    pub fn add(&mut self, value_type: ValueType, text: &str) {
+        let example = &mut self.0[value_type as usize];
+        if example.is_none() {
+            *example = Some(if text.len() <= Self::BYTES_MAX {
+                text.into()
+            } else {
+                const MORE: &str = "...";
+                let cut = text.floor_char_boundary(Self::BYTES_MAX - MORE.len());
+                format!("{}{MORE}", &text[..cut]).into()
+            });
+        }
+    }
+
+    /// The value of this type, as text.
+    pub fn get(&self, value_type: ValueType) -> Option<&str> {
+        self.0[value_type as usize].as_deref()
+    }
+
+    fn merge(&mut self, other: &Examples) {
+        for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
+            if mine.is_none() {
+                mine.clone_from(theirs);
+            }
+        }
+    }
+}
+
+/// Keys with their type counts and examples, per scope, bounded.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Catalog {
     keys: BTreeMap<Scope, BTreeMap<String, TypeCounts>>,
     /// Values whose key was not taken up because the scope was full.
     overflow: BTreeMap<Scope, u64>,
+    /// Of keys that were taken up; missing in stores from before there were examples.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    examples: BTreeMap<Scope, BTreeMap<String, Examples>>,
 }
 
 impl Catalog {
@@ -174,7 +220,22 @@ impl Catalog {
         }
     }
 
-    /// Adds everything of another catalog.
+    /// Adds examples of one key, where there are none of their types. Does nothing for a key that
+    /// was not taken up.
+    pub fn add_examples(&mut self, scope: Scope, key: &str, examples: &Examples) {
+        if !self.keys.get(&scope).is_some_and(|keys| keys.contains_key(key)) {
+            return;
+        }
+        let known = self.examples.entry(scope).or_default();
+        match known.get_mut(key) {
+            Some(mine) => mine.merge(examples),
+            None => {
+                known.insert(key.to_owned(), examples.clone());
+            }
+        }
+    }
+
+    /// Adds everything of another catalog; of examples, its own stand first.
     pub fn merge(&mut self, other: &Catalog) {
         for (scope, keys) in &other.keys {
             for (key, counts) in keys {
@@ -183,6 +244,11 @@ impl Catalog {
         }
         for (scope, count) in &other.overflow {
             *self.overflow.entry(*scope).or_default() += count;
+        }
+        for (scope, keys) in &other.examples {
+            for (key, examples) in keys {
+                self.add_examples(*scope, key, examples);
+            }
         }
     }
 
@@ -203,5 +269,16 @@ impl Catalog {
     /// All keys of a scope with their counts, by key.
     pub fn keys(&self, scope: Scope) -> impl Iterator<Item = (&str, &TypeCounts)> {
         self.keys.get(&scope).into_iter().flatten().map(|(k, c)| (k.as_str(), c))
+    }
+
+    /// A value of a key as text: the first of this type that was seen, cut at
+    /// `Examples::BYTES_MAX` bytes.
+    pub fn example(&self, scope: Scope, key: &str, value_type: ValueType) -> Option<&str> {
+        self.examples.get(&scope)?.get(key)?.get(value_type)
+    }
+
+    /// How many values of a scope have a key that is not listed because the scope was full.
+    pub fn overflow(&self, scope: Scope) -> u64 {
+        self.overflow.get(&scope).copied().unwrap_or_default()
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::wire::{ANY_VALUE_DEPTH_MAX, Fields};
-use crate::model::catalog::{Catalog, Scope, TypeCounts};
+use crate::model::catalog::{Catalog, Examples, Scope, TypeCounts};
 use crate::model::json::{self, ValueType};
 use crate::model::schema::Marks;
 
@@ -40,20 +40,23 @@ pub fn text<'a>(bytes: &'a [u8], bytes_max: usize, marks: &mut Marks) -> Cow<'a,
     text
 }
 
-/// Counts keys and types while attributes are written.
+/// Counts keys and types while attributes are written, and keeps a value of each.
 #[derive(Debug, Default)]
-pub struct KeyCounts(HashMap<Scope, HashMap<String, TypeCounts>>);
+pub struct KeyCounts(HashMap<Scope, HashMap<String, (TypeCounts, Examples)>>);
 
 impl KeyCounts {
-    fn add(&mut self, scope: Scope, key: &str, value_type: ValueType, count: u64) {
+    /// Counts values of this JSON text.
+    fn add(&mut self, scope: Scope, key: &str, (value_type, raw): (ValueType, &str), count: u64) {
         let keys = self.0.entry(scope).or_default();
-        match keys.get_mut(key) {
-            Some(counts) => counts.add(value_type, count),
-            None => {
-                let mut counts = TypeCounts::default();
-                counts.add(value_type, count);
-                keys.insert(key.to_owned(), counts);
-            }
+        if !keys.contains_key(key) {
+            keys.insert(key.to_owned(), Default::default());
+        }
+        let Some((counts, examples)) = keys.get_mut(key) else { return };
+        counts.add(value_type, count);
+        if examples.wants(value_type)
+            && let Some(value) = json::read_raw(raw)
+        {
+            examples.add(value_type, &value.to_string());
         }
     }
 
@@ -64,8 +67,9 @@ impl KeyCounts {
         for (scope, keys) in self.0 {
             let mut keys: Vec<_> = keys.into_iter().collect();
             keys.sort_by(|a, b| a.0.cmp(&b.0));
-            for (key, counts) in keys {
+            for (key, (counts, examples)) in keys {
                 catalog.add(scope, &key, &counts);
+                catalog.add_examples(scope, &key, &examples);
             }
         }
         catalog
@@ -112,8 +116,9 @@ impl<'a> Attributes<'a> {
             }
             json::write_string(out, key);
             out.push(':');
+            let start = out.len();
             let value_type = write_any(out, value, 1, marks);
-            counts.add(scope, key, value_type, count);
+            counts.add(scope, key, (value_type, &out[start..]), count);
         }
         out.push('}');
     }
