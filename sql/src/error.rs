@@ -1,22 +1,34 @@
 //! The one error type of this crate: one readable line each.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::arrow::error::ArrowError;
-use datafusion::common::DataFusionError;
+use datafusion::common::{DataFusionError, Diagnostic, Span};
 use datafusion::parquet::errors::ParquetError;
+
+use crate::place::Place;
 
 /// Shorthand for results of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// What can go wrong with a query.
+///
+/// ```no_run
+/// # async fn example(session: amida_sql::Session) {
+/// if let Err(error) = session.query("SELECT nmae FROM spans").await {
+///     eprintln!("{error}"); // no column is named 'nmae'; did you mean 'name'?
+///     assert_eq!(error.place().map(|place| place.column), Some(8));
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The query is not valid, or is not allowed. Nothing ran; change the query.
     #[error("{0}")]
-    Plan(String),
+    Plan(PlanError),
     /// The query failed while it ran, on a value that it met. Change the query.
     #[error("{0}")]
     Execution(String),
@@ -29,10 +41,49 @@ pub enum Error {
     Engine(#[from] amida::Error),
 }
 
+/// Why a query cannot be planned, and where in its text that shows. `Display` gives the words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanError {
+    words: String,
+    place: Option<Place>,
+}
+
+impl PlanError {
+    /// What is wrong, in one line.
+    pub fn words(&self) -> &str {
+        &self.words
+    }
+
+    /// Where, when that is known for certain.
+    pub fn place(&self) -> Option<Place> {
+        self.place
+    }
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words)
+    }
+}
+
 impl Error {
+    /// Where in the text of the query it shows what is wrong; `None` where that is not known for
+    /// certain, or is no matter of the text.
+    pub fn place(&self) -> Option<Place> {
+        match self {
+            Error::Plan(error) => error.place(),
+            _ => None,
+        }
+    }
+
     /// A planning error with these words.
     pub(crate) fn plan(what: impl Into<String>) -> Self {
-        Error::Plan(what.into())
+        Self::plan_at(what, None)
+    }
+
+    /// A planning error with these words, at this place.
+    pub(crate) fn plan_at(what: impl Into<String>, place: Option<Place>) -> Self {
+        Error::Plan(PlanError { words: what.into(), place })
     }
 
     /// The error of a query that ran out of time.
@@ -45,7 +96,7 @@ impl Error {
         match cause(error) {
             Cause::Engine(engine) => Error::Engine(engine),
             Cause::Limit(words) => Error::Limit(words),
-            Cause::Other(words) => Error::Plan(words),
+            Cause::Other(words) => Error::plan(words),
         }
     }
 
@@ -67,6 +118,20 @@ pub(crate) fn engine_error(error: amida::Error) -> DataFusionError {
 /// A planning error in DataFusion's type.
 pub(crate) fn plan_error(what: impl Into<String>) -> DataFusionError {
     DataFusionError::Plan(what.into())
+}
+
+/// The same error about a token of the query, spelled as here: a diagnostic without a span whose
+/// message is the token. The place is found where the text is known, if the token stands once.
+pub(crate) fn about(error: DataFusionError, token: impl Into<String>) -> DataFusionError {
+    error.with_diagnostic(Diagnostic::new_error(token, None))
+}
+
+/// The same error at a span of the query's text.
+pub(crate) fn at(error: DataFusionError, span: Option<Span>) -> DataFusionError {
+    match span {
+        Some(_) => error.with_diagnostic(Diagnostic::new_error("", span)),
+        None => error,
+    }
 }
 
 enum Cause {

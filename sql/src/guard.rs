@@ -10,9 +10,11 @@ use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::Token;
 
 use crate::error::{Error, Result};
+use crate::mistakes::syntax_error;
+use crate::place::{Place, Tokens};
 use crate::rewrite::rewrite;
 
 /// Most bytes of a query's text.
@@ -24,11 +26,16 @@ const OPERATORS_MAX: usize = 500;
 /// Deepest nesting of parentheses and queries.
 const NESTING_MAX: usize = 50;
 
-/// A statement that may be planned, and how many parameters it has.
+/// A statement that may be planned.
 #[derive(Debug)]
 pub(crate) struct Allowed {
     pub(crate) statement: Statement,
+    /// How many parameters it has.
     pub(crate) params: usize,
+    /// The text, to find places in it.
+    pub(crate) tokens: Tokens,
+    /// The tables that it defines for itself, behind WITH.
+    pub(crate) own_tables: Vec<String>,
 }
 
 /// Parses a query.
@@ -42,14 +49,17 @@ pub(crate) fn parse(sql: &str) -> Result<Allowed> {
             sql.len()
         )));
     }
-    let params = check_tokens(sql)?;
+    let tokens = Tokens::of(sql).map_err(|error| {
+        Error::plan_at(format!("cannot read the SQL: {error}"), Place::of_error(&error))
+    })?;
+    let params = check_tokens(&tokens)?;
     let dialect = GenericDialect {};
     let mut statements = DFParserBuilder::new(sql)
         .with_dialect(&dialect)
         .with_recursion_limit(NESTING_MAX)
         .build()
         .and_then(|mut parser| parser.parse_statements())
-        .map_err(|error| reading_error(&error))?;
+        .map_err(|error| reading_error(&error, &tokens))?;
     let mut statement = match (statements.pop_front(), statements.len()) {
         (Some(statement), 0) => statement,
         (None, _) => return Err(Error::plan("the query is empty")),
@@ -57,35 +67,27 @@ pub(crate) fn parse(sql: &str) -> Result<Allowed> {
             return Err(Error::plan(format!("one statement at a time: there are {}", more + 1)));
         }
     };
-    check_statement(&statement)?;
-    rewrite(&mut statement);
-    Ok(Allowed { statement, params })
+    check_statement(&statement, &tokens)?;
+    let own_tables = rewrite(&mut statement);
+    Ok(Allowed { statement, params, tokens, own_tables })
 }
 
-fn reading_error(error: &DataFusionError) -> Error {
+fn reading_error(error: &DataFusionError, tokens: &Tokens) -> Error {
     match error.find_root() {
         DataFusionError::SQL(inner, _) if inner.to_string().contains("recursion limit") => {
             Error::plan(format!("the query is nested too deeply: at most {NESTING_MAX} levels"))
         }
-        _ => Error::planning(error),
+        _ => syntax_error(error, tokens),
     }
 }
 
 /// Counts what makes a query large; the highest `$n` is the number of its parameters.
-fn check_tokens(sql: &str) -> Result<usize> {
-    let dialect = GenericDialect {};
-    let tokens = Tokenizer::new(&dialect, sql)
-        .tokenize()
-        .map_err(|error| Error::plan(format!("cannot read the SQL: {error}")))?;
+fn check_tokens(tokens: &Tokens) -> Result<usize> {
     let (mut count, mut operators, mut params) = (0usize, 0usize, 0usize);
-    for token in &tokens {
-        match token {
-            Token::Whitespace(_) => continue,
-            Token::Placeholder(name) => {
-                let number = name.strip_prefix('$').and_then(|n| n.parse().ok());
-                params = params.max(number.unwrap_or(0));
-            }
-            _ => {}
+    for token in tokens.iter() {
+        if let Token::Placeholder(name) = token {
+            let number = name.strip_prefix('$').and_then(|n| n.parse().ok());
+            params = params.max(number.unwrap_or(0));
         }
         count += 1;
         operators += usize::from(deepens(token));
@@ -145,14 +147,13 @@ fn deepens(token: &Token) -> bool {
     }
 }
 
-fn check_statement(statement: &Statement) -> Result<()> {
+fn check_statement(statement: &Statement, tokens: &Tokens) -> Result<()> {
     let refused = |what: &str| {
-        Err(Error::plan(format!(
-            "{what} is not allowed: a query may SELECT, EXPLAIN, SHOW or DESCRIBE"
-        )))
+        let words = format!("{what} is not allowed: a query may SELECT, EXPLAIN, SHOW or DESCRIBE");
+        Err(Error::plan_at(words, tokens.only(what)))
     };
     match statement {
-        Statement::Explain(explain) => check_statement(&explain.statement),
+        Statement::Explain(explain) => check_statement(&explain.statement, tokens),
         Statement::Statement(inner) => match inner.as_ref() {
             ast::Statement::Query(_)
             | ast::Statement::ExplainTable { .. }
@@ -161,7 +162,7 @@ fn check_statement(statement: &Statement) -> Result<()> {
             | ast::Statement::ShowFunctions { .. }
             | ast::Statement::ShowVariable { .. } => Ok(()),
             ast::Statement::Explain { statement, .. } => {
-                check_statement(&Statement::Statement(statement.clone()))
+                check_statement(&Statement::Statement(statement.clone()), tokens)
             }
             other => refused(&first_word(&other.to_string())),
         },

@@ -23,6 +23,8 @@
 //! | provider/ | the base table: pruning, hot rows beside segments, promoted columns |
 //! | functions/ | the functions behind them |
 //! | durations | durations as people write them, and as they are printed |
+//! | mistakes/, place | unknown names and what was meant, and where in the text |
+//! | notes, renames | what an answer may have missed: keys that no span has, renamed keys |
 //! | rows, deadline, watch, error | the answer, its time limit, what can go wrong |
 
 mod analyzer;
@@ -31,9 +33,13 @@ mod durations;
 mod error;
 mod functions;
 mod guard;
+mod mistakes;
+mod notes;
+mod place;
 mod planner;
 mod provider;
 mod register;
+mod renames;
 mod rewrite;
 mod role;
 mod rows;
@@ -46,7 +52,8 @@ pub use datafusion;
 pub use datafusion::common::ScalarValue;
 
 pub use self::durations::readable;
-pub use self::error::{Error, Result};
+pub use self::error::{Error, PlanError, Result};
+pub use self::place::Place;
 pub use self::register::register;
 pub use self::rows::{Canceller, Rows, Table};
 pub use self::session::{Session, SessionOptions};

@@ -4,7 +4,7 @@
 //! The rest is done on the finished plan by `analyzer`; here stands what would not become a plan.
 
 use amida::Catalog;
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue, Span};
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::planner::{
     ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawFieldAccessExpr, RawWindowExpr,
@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::analyzer::{CatalogSource, durations, types};
-use crate::error::plan_error;
+use crate::error::{at, plan_error};
 use crate::functions::attr::{Attr, Read};
 use crate::functions::percentile;
 use crate::role::Role;
@@ -46,6 +46,60 @@ impl AttributePlanner {
             _ => expr,
         }
     }
+
+    /// The keys of a subscript: one, or a list of them. `None` where they are no literals.
+    fn keys(&self, access: &GetFieldAccess) -> Option<Vec<ScalarValue>> {
+        let literal = |expr: &Expr| match self.resolve(expr.clone()) {
+            Expr::Literal(value, _) => Some(value),
+            _ => None,
+        };
+        match access {
+            GetFieldAccess::NamedStructField { name } => Some(vec![name.clone()]),
+            GetFieldAccess::ListIndex { key } => match key.as_ref() {
+                Expr::ScalarFunction(list) if list.func.name() == "make_array" => {
+                    list.args.iter().map(literal).collect()
+                }
+                key => literal(key).map(|key| vec![key]),
+            },
+            GetFieldAccess::ListRange { .. } => None,
+        }
+    }
+}
+
+/// Where the text names the column of an expression.
+fn span(expr: &Expr) -> Option<Span> {
+    expr.spans().and_then(|spans| spans.first())
+}
+
+/// `attr_any` without a column reads `attributes`, which must be there, and once.
+fn wrong_attr_any(
+    object: &Expr,
+    keys: Option<&[ScalarValue]>,
+    schema: &DFSchema,
+) -> Option<DataFusionError> {
+    let Expr::Column(column) = object else { return None };
+    let keys = keys.filter(|keys| keys.len() > 1)?;
+    if column.relation.is_some() || column.name != "attributes" {
+        return None;
+    }
+    let keys: Vec<String> = keys.iter().map(|key| format!("'{key}'")).collect();
+    let keys = keys.join(", ");
+    let there = schema.qualified_fields_with_unqualified_name("attributes");
+    let words = match there.as_slice() {
+        [_] => return None,
+        [] => format!(
+            "attr_any reads attributes, and there is no such column here; name the column to \
+             read, as in attr_any(resource_attributes, {keys})"
+        ),
+        [(first, _), ..] => {
+            let table = first.map_or_else(|| "spans".to_owned(), |table| table.table().to_owned());
+            format!(
+                "attr_any reads attributes, and more than one table here has them; name the \
+                 column to read, as in attr_any({table}.attributes, {keys})"
+            )
+        }
+    };
+    Some(at(plan_error(words), span(object)))
 }
 
 impl ExprPlanner for AttributePlanner {
@@ -54,26 +108,35 @@ impl ExprPlanner for AttributePlanner {
         access: RawFieldAccessExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawFieldAccessExpr>> {
-        let field = access.expr.to_field(schema)?.1;
+        let keys = self.keys(&access.field_access);
+        if let Some(wrong) = wrong_attr_any(&access.expr, keys.as_deref(), schema) {
+            return Err(wrong);
+        }
+        let field = access.expr.to_field(schema).map_err(|error| at(error, span(&access.expr)))?.1;
         let Some(Role::Attributes(scope)) = Role::of(&field) else {
             return Ok(PlannerResult::Original(access));
         };
-        let key = match &access.field_access {
-            GetFieldAccess::NamedStructField { name } => Some(name.clone()),
-            GetFieldAccess::ListIndex { key } => match self.resolve(key.as_ref().clone()) {
-                Expr::Literal(value, _) => Some(value),
-                _ => None,
-            },
-            GetFieldAccess::ListRange { .. } => None,
-        };
-        let Some(key) = key.as_ref().and_then(|key| key.try_as_str().flatten()) else {
+        let keys: Option<Vec<&str>> = keys
+            .as_ref()
+            .filter(|keys| !keys.is_empty())
+            .and_then(|keys| keys.iter().map(|key| key.try_as_str().flatten()).collect());
+        let Some(keys) = keys else {
             let name = field.name();
-            return Err(plan_error(format!(
-                "an attribute is read by its key in quotes, as in {name}['http.route']"
-            )));
+            let (key, span) = match &access.field_access {
+                // What stands in double quotes, or in none, is a column.
+                GetFieldAccess::ListIndex { key } => match key.as_ref() {
+                    Expr::Column(column) => (column.name.clone(), column.spans.first()),
+                    _ => ("http.route".to_owned(), None),
+                },
+                _ => ("http.route".to_owned(), None),
+            };
+            let words =
+                format!("an attribute is read by its key in single quotes, as in {name}['{key}']");
+            return Err(at(plan_error(words), span));
         };
-        let read = Read::of(self.catalog.get()?.sql_type(scope, key));
-        Ok(PlannerResult::Planned(Attr::subscript(access.expr, scope, key, read)))
+        let (sql_type, _) = types::seen_as(self.catalog.get()?.as_ref(), scope, &keys);
+        let read = Read::of(sql_type);
+        Ok(PlannerResult::Planned(Attr::subscript(access.expr, scope, &keys, read)))
     }
 
     fn plan_binary_op(

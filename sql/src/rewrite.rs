@@ -4,32 +4,41 @@
 //! - A subscript of an attribute that stands alone as a condition, or behind NOT or minus, gets the
 //!   comparison or the product that says the same: DataFusion asks its planners about operators
 //!   with two sides only, and the type of a key with several types is decided there.
+//! - `attr_any('a', 'b')` is a subscript with several keys, `attributes[['a', 'b']]`: planners are
+//!   asked about subscripts, not about functions.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, PipeOperator, Query, SelectFlavor, SelectItem, SetExpr, UnaryOperator,
-    Value, VisitMut, VisitorMut,
+    AccessExpr, Array, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Ident, PipeOperator, Query, SelectFlavor, SelectItem, SetExpr, Subscript,
+    UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
-/// The statement as it is meant.
-pub(crate) fn rewrite(statement: &mut Statement) {
+/// The statement as it is meant. Gives the names of the tables that it defines behind WITH.
+pub(crate) fn rewrite(statement: &mut Statement) -> Vec<String> {
     match statement {
         Statement::Statement(inner) => {
-            let _ = inner.visit(&mut Meaning);
+            let mut meaning = Meaning { own_tables: Vec::new() };
+            let _ = inner.visit(&mut meaning);
+            meaning.own_tables
         }
         Statement::Explain(explain) => rewrite(&mut explain.statement),
-        _ => {}
+        _ => Vec::new(),
     }
 }
 
-struct Meaning;
+struct Meaning {
+    own_tables: Vec<String>,
+}
 
 impl VisitorMut for Meaning {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        let with = query.with.iter().flat_map(|with| &with.cte_tables);
+        self.own_tables.extend(with.map(|table| table.alias.name.value.clone()));
         rewrite_body(&mut query.body);
         for pipe in &mut query.pipe_operators {
             if let PipeOperator::Where { expr } = pipe {
@@ -40,6 +49,10 @@ impl VisitorMut for Meaning {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Some(subscript) = attr_any(expr) {
+            *expr = subscript;
+            return ControlFlow::Continue(());
+        }
         let Expr::UnaryOp { op, expr: inner } = expr else { return ControlFlow::Continue(()) };
         if is_subscript(inner) {
             let (operator, value) = match op {
@@ -90,6 +103,38 @@ fn is_subscript(expr: &Expr) -> bool {
     match expr {
         Expr::CompoundFieldAccess { .. } => true,
         Expr::Nested(inner) => is_subscript(inner),
-        _ => false,
+        other => attr_any(other).is_some(),
     }
+}
+
+/// `attr_any('a', 'b')` as `attributes[['a', 'b']]`, and `attr_any(column, 'a', 'b')` likewise.
+/// `None` for anything else, calls without keys included.
+fn attr_any(expr: &Expr) -> Option<Expr> {
+    let Expr::Function(Function { name, args: FunctionArguments::List(list), over: None, .. }) =
+        expr
+    else {
+        return None;
+    };
+    let [name] = name.0.as_slice() else { return None };
+    let name = name.as_ident().filter(|name| name.value.eq_ignore_ascii_case("attr_any"))?;
+    let mut args = list
+        .args
+        .iter()
+        .map(|arg| match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+            _ => None,
+        })
+        .collect::<Option<Vec<Expr>>>()?;
+    let root = match args.first()? {
+        Expr::Value(_) => {
+            // Where it is not found, the error stands at the call.
+            let mut column = Ident::new("attributes");
+            column.span = name.span;
+            Expr::Identifier(column)
+        }
+        _ => args.remove(0),
+    };
+    let keys = Expr::Array(Array { elem: args, named: false });
+    let access_chain = vec![AccessExpr::Subscript(Subscript::Index { index: keys })];
+    Some(Expr::CompoundFieldAccess { root: Box::new(root), access_chain })
 }

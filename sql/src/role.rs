@@ -31,8 +31,9 @@ pub(crate) enum Role {
     Attributes(Scope),
     /// A number that is a duration in this unit.
     Duration(Unit),
-    /// The text of one attribute, as the subscript `attributes['key']` reads it.
-    Value(Scope, String),
+    /// The text of one attribute, as the subscript `attributes['key']` reads it; or of the first
+    /// that is there of several, as `attr_any` does.
+    Value(Scope, Vec<String>),
 }
 
 impl Role {
@@ -48,7 +49,9 @@ impl Role {
             ("duration_ns", None, None) => Role::Duration(Unit::Nanoseconds),
             ("duration_ms", None, None) => Role::Duration(Unit::Milliseconds),
             ("attributes", Some(scope), None) => Role::Attributes(scope_of(scope)?),
-            ("value", Some(scope), Some(key)) => Role::Value(scope_of(scope)?, key.to_owned()),
+            ("value", Some(scope), Some(keys)) => {
+                Role::Value(scope_of(scope)?, serde_json::from_str(keys).ok()?)
+            }
             _ => return None,
         })
     }
@@ -71,7 +74,9 @@ impl Role {
             Role::Duration(Unit::Nanoseconds) => "duration_ns".to_owned(),
             Role::Duration(Unit::Milliseconds) => "duration_ms".to_owned(),
             Role::Attributes(scope) => format!("attributes:{}", scope.word()),
-            Role::Value(scope, key) => format!("value:{}:{key}", scope.word()),
+            Role::Value(scope, keys) => {
+                format!("value:{}:{}", scope.word(), serde_json::json!(keys))
+            }
         };
         let metadata = HashMap::from([(ROLE_KEY.to_owned(), word)]);
         field.with_metadata(metadata)

@@ -37,11 +37,23 @@ pub struct Rows {
     schema: SchemaRef,
     stream: SendableRecordBatchStream,
     deadline: Deadline,
+    notes: Vec<String>,
 }
 
 impl Rows {
-    pub(crate) fn new(stream: SendableRecordBatchStream, deadline: Deadline) -> Self {
-        Self { schema: without_roles(&stream.schema()), stream, deadline }
+    pub(crate) fn new(
+        stream: SendableRecordBatchStream,
+        deadline: Deadline,
+        notes: Vec<String>,
+    ) -> Self {
+        Self { schema: without_roles(&stream.schema()), stream, deadline, notes }
+    }
+
+    /// What this answer may have missed, a line each: attribute keys that no span has, with where
+    /// they or similar ones are, and keys that other spans have under the name before or after
+    /// OpenTelemetry renamed them. Known before the first row; no part of the rows.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The columns of the answer.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use datafusion::catalog::memory::{MemoryCatalogProvider, MemorySchemaProvider};
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
-use datafusion::common::{DataFusionError, ScalarValue};
+use datafusion::common::ScalarValue;
 use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -27,9 +27,11 @@ use crate::error::{Error, Result};
 use crate::functions::capped::cap;
 use crate::functions::keeps::keeping;
 use crate::functions::{aggregates, scalars};
-use crate::guard;
+use crate::guard::{self, Allowed};
+use crate::mistakes::Known;
+use crate::notes::notes;
 use crate::planner::AttributePlanner;
-use crate::provider::{BoundSnapshot, STORE_URL, SpanTable};
+use crate::provider::{BoundSnapshot, KeyTable, STORE_URL, SpanTable};
 use crate::rows::Rows;
 use crate::source::Source;
 use crate::views::views;
@@ -169,66 +171,54 @@ impl Session {
         let watched = deadline.clone();
         let planned =
             deadline.bound(on_planning_thread(move || session.plan(&sql, params, &watched)));
-        let (plan, state) = planned.await???;
+        let Planned { plan, state, notes } = planned.await???;
         let stream =
             execute_stream(plan, state.task_ctx()).map_err(|error| Error::execution(&error))?;
-        Ok(Rows::new(stream, deadline))
+        Ok(Rows::new(stream, deadline, notes))
     }
 
-    fn plan(
-        &self,
-        sql: &str,
-        params: Vec<ScalarValue>,
-        deadline: &Deadline,
-    ) -> Result<(Arc<dyn ExecutionPlan>, SessionState)> {
-        let allowed = guard::parse(sql)?;
-        if allowed.params != params.len() {
+    fn plan(&self, sql: &str, params: Vec<ScalarValue>, deadline: &Deadline) -> Result<Planned> {
+        let Allowed { statement, params: wanted, tokens, own_tables } = guard::parse(sql)?;
+        if wanted != params.len() {
             return Err(Error::plan(format!(
-                "the query has {} parameters, {} values were given",
-                allowed.params,
+                "the query has {wanted} parameters, {} values were given",
                 params.len()
             )));
         }
         let snapshot = self.source.snapshot()?;
-        let catalog = CatalogSource::Bound(snapshot.catalog()?);
+        let has_spans = snapshot.span_count() > 0;
+        let keys = snapshot.catalog()?;
         let state = self.state.clone()?;
         let config = state.config().clone().with_extension(Arc::new(BoundSnapshot(snapshot)));
         let builder = SessionStateBuilder::new_from_existing(state).with_config(config);
+        let catalog = CatalogSource::Bound(Arc::clone(&keys));
         let mut state = with_rules(builder, catalog, params.clone()).build();
         // `now()` is the time at which the statement began.
         state.mark_start_execution();
+        let known =
+            Known { state: &state, catalog: &keys, tokens: &tokens, own_tables: &own_tables };
         // Nothing below waits for anything: our tables are in memory or read by this thread.
-        futures_executor::block_on(async {
-            let plan = state
-                .statement_to_plan(allowed.statement)
-                .await
-                .map_err(|error| planning_error(&error))?;
+        let (plan, notes) = futures_executor::block_on(async {
+            let plan = state.statement_to_plan(statement).await;
+            let plan = plan.map_err(|error| known.explain(&error))?;
             guard::check_plan(&plan)?;
             let plan = bind(plan, params).map_err(|error| Error::planning(&error))?;
+            let notes = if has_spans { notes(&plan, &keys) } else { Vec::new() };
             let physical = state.create_physical_plan(&plan).await;
             let physical = physical
                 .and_then(|plan| watch(plan, deadline))
-                .map_err(|error| planning_error(&error))?;
-            Ok((physical, state.clone()))
-        })
+                .map_err(|error| known.explain(&error))?;
+            Ok::<_, Error>((physical, notes))
+        })?;
+        Ok(Planned { plan, state, notes })
     }
 }
 
-/// DataFusion's words, with what to write instead where they do not say.
-fn planning_error(error: &DataFusionError) -> Error {
-    let getter = "an attribute of several types is read with attr_int(attributes, 'key'), \
-                  attr_float, attr_bool or attr_text";
-    let Error::Plan(words) = Error::planning(error) else { return Error::planning(error) };
-    // A function that takes no text names every signature that it has instead.
-    let function = words.split_once("Function '").and_then(|(_, rest)| rest.split_once('\''));
-    Error::Plan(match function {
-        Some((name, rest)) if rest.contains("match any signature") && words.contains("Utf8") => {
-            format!("{name} does not take text; {getter}")
-        }
-        _ if words.contains("non-boolean predicate") => format!("{words}; {getter}"),
-        _ if words.contains("Utf8View") && words.contains("oerc") => format!("{words}; {getter}"),
-        _ => words,
-    })
+/// A statement that can run.
+struct Planned {
+    plan: Arc<dyn ExecutionPlan>,
+    state: SessionState,
+    notes: Vec<String>,
 }
 
 fn bind(plan: LogicalPlan, params: Vec<ScalarValue>) -> datafusion::common::Result<LogicalPlan> {
@@ -292,6 +282,8 @@ fn state(
     let settings = config.options_mut();
     settings.execution.enable_recursive_ctes = false;
     settings.execution.collect_statistics = true;
+    // Errors about names say where they stand.
+    settings.sql_parser.collect_spans = true;
     let runtime = runtime(options)?;
     let mut functions = cap(SessionStateDefaults::default_scalar_functions());
     functions.retain(|f| !MAKES_ROWS.contains(&f.name()));
@@ -340,5 +332,7 @@ pub(crate) fn tables(
     source: &Arc<dyn Source>,
 ) -> datafusion::common::Result<Vec<(&'static str, Arc<dyn TableProvider>)>> {
     let views = views(Arc::new(SpanTable::new(Arc::clone(source))))?;
-    Ok(views.into_iter().map(|(name, view)| (name, view as Arc<dyn TableProvider>)).collect())
+    let views = views.into_iter().map(|(name, view)| (name, view as Arc<dyn TableProvider>));
+    let keys: Arc<dyn TableProvider> = Arc::new(KeyTable::new(Arc::clone(source)));
+    Ok(views.chain([("attribute_keys", keys)]).collect())
 }

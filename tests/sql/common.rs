@@ -138,8 +138,13 @@ pub fn append(store: &Store, specs: &[Spec]) {
 
 /// The rows of an answer, a line each, columns separated by `|`, null as `-`.
 pub fn lines(batches: &[RecordBatch]) -> Vec<String> {
-    let format = FormatOptions::default().with_null("-");
-    let mut lines = Vec::new();
+    cells(batches, "-").into_iter().map(|row| row.join("|")).collect()
+}
+
+/// The values of an answer as text.
+pub fn cells(batches: &[RecordBatch], null: &str) -> Vec<Vec<String>> {
+    let format = FormatOptions::default().with_null(null);
+    let mut rows = Vec::new();
     for batch in batches {
         let columns: Vec<ArrayFormatter<'_>> = batch
             .columns()
@@ -147,11 +152,10 @@ pub fn lines(batches: &[RecordBatch]) -> Vec<String> {
             .map(|column| ArrayFormatter::try_new(column, &format).expect("printable"))
             .collect();
         for row in 0..batch.num_rows() {
-            let cells: Vec<String> = columns.iter().map(|c| c.value(row).to_string()).collect();
-            lines.push(cells.join("|"));
+            rows.push(columns.iter().map(|c| c.value(row).to_string()).collect());
         }
     }
-    lines
+    rows
 }
 
 /// The rows of a query.
@@ -178,9 +182,9 @@ pub async fn ask_sorted(session: &Session, sql: &str) -> Vec<String> {
 /// The words of a planning error.
 pub async fn refusal(session: &Session, sql: &str) -> String {
     match try_ask(session, sql).await {
-        Err(Error::Plan(words)) => {
-            assert!(!words.contains('\n'), "one line: {words}");
-            words
+        Err(Error::Plan(error)) => {
+            assert!(!error.words().contains('\n'), "one line: {error}");
+            error.to_string()
         }
         Err(other) => panic!("{sql}\nnot a planning error: {other:?}"),
         Ok(lines) => panic!("{sql}\nwas answered: {lines:?}"),

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::common::{EPOCH_NS, append, span, span_hex, trace_hex};
 
 /// The store that docs/sql.md describes under "The examples".
-fn example_store() -> Store {
+pub fn example_store() -> Store {
     let store = Store::in_memory();
     let retry = json!([{"timeUnixNano": (EPOCH_NS + 3_000_000).to_string(), "name": "retry",
         "attributes": [{"key": "attempt", "value": {"intValue": "2"}}]}]);
@@ -27,7 +27,8 @@ fn example_store() -> Store {
                 .set("name", json!("load cart"))
                 .lasting(90_000_000)
                 .with("cart.items", json!(3))
-                .with("code", json!(500)),
+                .with("code", json!(500))
+                .with("http.status_code", json!(503)),
             span("db", 1, 3, 2)
                 .set("name", json!("SELECT"))
                 .set("kind", json!(3))

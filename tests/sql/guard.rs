@@ -119,7 +119,16 @@ async fn the_statements_that_read_are_allowed() {
     .await;
     assert_eq!(
         tables,
-        ["events", "links", "operations", "service_edges", "services", "spans", "traces"]
+        [
+            "attribute_keys",
+            "events",
+            "links",
+            "operations",
+            "service_edges",
+            "services",
+            "spans",
+            "traces"
+        ]
     );
 }
 

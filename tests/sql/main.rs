@@ -13,7 +13,12 @@
 //! | guard | what is refused, and that limits hold |
 //! | session | parameters, snapshots, errors, a context of the user's own |
 //! | pushdown | what is not read |
+//! | names | unknown names, and what is offered for them |
+//! | places | where in the text of a query an error stands |
+//! | notes | what is said of keys that no span has |
+//! | keys | `attr_any` and the table `attribute_keys` |
 //! | docs | every example of docs/sql.md runs |
+//! | slt, slt/ | the dialect as sqllogictest files, a topic each |
 //! | real | real traces give the known answers |
 
 mod aggregates;
@@ -23,10 +28,15 @@ mod docs;
 mod durations;
 mod guard;
 mod ids;
+mod keys;
+mod names;
+mod notes;
 mod percentiles;
+mod places;
 mod pushdown;
 mod real;
 mod same;
 mod session;
+mod slt;
 mod tables;
 mod times;

@@ -282,3 +282,66 @@ impl Catalog {
         self.overflow.get(&scope).copied().unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Catalog, Examples, Scope, TypeCounts};
+    use crate::model::json::ValueType;
+
+    fn with(scope: Scope, key: &str, examples: &[(ValueType, &str)]) -> Catalog {
+        let (mut counts, mut kept) = (TypeCounts::default(), Examples::default());
+        for (value_type, text) in examples {
+            counts.add(*value_type, 1);
+            kept.add(*value_type, text);
+        }
+        let mut catalog = Catalog::default();
+        catalog.add(scope, key, &counts);
+        catalog.add_examples(scope, key, &kept);
+        catalog
+    }
+
+    #[test]
+    fn the_first_value_of_each_type_is_the_example_and_stays_it_when_catalogs_merge() {
+        use ValueType::{Int, String};
+        let mut first = with(Scope::Span, "k", &[(String, "a"), (String, "b")]);
+        first.merge(&with(Scope::Span, "k", &[(String, "c"), (Int, "1")]));
+        first.merge(&with(Scope::Span, "k", &[(Int, "2")]));
+        let of = |value_type| first.example(Scope::Span, "k", value_type);
+        assert_eq!((of(String), of(Int), of(ValueType::Bool)), (Some("a"), Some("1"), None));
+        assert_eq!(first.example(Scope::Link, "k", String), None);
+    }
+
+    #[test]
+    fn long_examples_are_cut_between_characters_and_say_so() {
+        let catalog = with(Scope::Span, "k", &[(ValueType::String, &"\u{e9}".repeat(40))]);
+        let example = catalog.example(Scope::Span, "k", ValueType::String).unwrap();
+        assert_eq!(example, format!("{}...", "\u{e9}".repeat(30)));
+        let whole = "x".repeat(Examples::BYTES_MAX);
+        let catalog = with(Scope::Span, "k", &[(ValueType::String, &whole)]);
+        assert_eq!(catalog.example(Scope::Span, "k", ValueType::String), Some(&*whole));
+    }
+
+    #[test]
+    fn a_full_scope_keeps_no_examples_of_keys_that_it_does_not_list() {
+        let mut catalog = Catalog::default();
+        for key in 0..=Catalog::KEYS_MAX {
+            let one = with(Scope::Span, &format!("key.{key:05}"), &[(ValueType::Int, "1")]);
+            catalog.merge(&one);
+        }
+        assert_eq!(catalog.overflow(Scope::Span), 1);
+        assert_eq!(catalog.example(Scope::Span, "key.04095", ValueType::Int), Some("1"));
+        assert_eq!(catalog.example(Scope::Span, "key.04096", ValueType::Int), None);
+        assert_eq!(catalog.examples[&Scope::Span].len(), Catalog::KEYS_MAX);
+    }
+
+    #[test]
+    fn catalogs_come_back_from_json_and_older_ones_have_no_examples() {
+        let catalog = with(Scope::Event, "k", &[(ValueType::Double, "1.5")]);
+        let text = serde_json::to_string(&catalog).unwrap();
+        assert_eq!(serde_json::from_str::<Catalog>(&text).unwrap(), catalog);
+        let before = r#"{"keys":{"event":{"k":[0,0,0,1,0]}},"overflow":{}}"#;
+        let before: Catalog = serde_json::from_str(before).unwrap();
+        assert_eq!(before.counts(Scope::Event, "k").total(), 1);
+        assert_eq!(before.example(Scope::Event, "k", ValueType::Double), None);
+    }
+}

@@ -47,6 +47,10 @@ fn main() -> ExitCode {
             eprintln!("amida: {}", output::visible(&why));
             ExitCode::FAILURE
         }
+        Err(Failure::Drawn(lines)) => {
+            eprintln!("amida: {lines}");
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -53,8 +53,11 @@ fn analyze_node(catalog: &Catalog, plan: LogicalPlan) -> Result<Transformed<Logi
     let names = NamePreserver::new(&plan);
     let changed = plan.map_expressions(|expr| {
         let name = names.save(&expr);
-        let changed = expr.transform_up(|expr| analyze_expr(catalog, expr, &schema))?;
-        Ok(changed.update_data(|expr| name.restore(expr)))
+        let typed = expr.transform_up(|expr| analyze_expr(catalog, expr, &schema))?;
+        // Once its type is settled: key by key, promoted columns can stand in for the JSON text.
+        let apart = typed
+            .transform_data(|expr| expr.transform_up(|expr| Ok(types::apart(catalog, expr))))?;
+        Ok(apart.update_data(|expr| name.restore(expr)))
     })?;
     // Types below may have changed too, even when nothing did here.
     changed.map_data(LogicalPlan::recompute_schema)

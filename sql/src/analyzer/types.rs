@@ -7,11 +7,12 @@
 use amida::json::ValueType;
 use amida::{Catalog, Scope, SqlType, TypeCounts};
 use datafusion::arrow::datatypes::DataType;
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, DataFusionError, Result};
 use datafusion::functions::expr_fn::coalesce;
 use datafusion::logical_expr::{Expr, ExprSchemable, TryCast};
 
-use crate::error::plan_error;
+use crate::error::{about, at, plan_error};
 use crate::functions::attr::{Read, Subscript, column_of};
 use crate::role::Role;
 
@@ -77,15 +78,48 @@ fn bare(expr: &Expr) -> &Expr {
     }
 }
 
-/// A subscript whose type may be chosen for its place: its key has values of several types, or
+/// The type of the values of these keys together, and which they are.
+pub(crate) fn seen_as<K: AsRef<str>>(
+    catalog: &Catalog,
+    scope: Scope,
+    keys: &[K],
+) -> (SqlType, TypeCounts) {
+    let mut counts = TypeCounts::default();
+    let mut mixed = false;
+    for key in keys {
+        counts.merge(&catalog.counts(scope, key.as_ref()));
+        mixed |= catalog.sql_type(scope, key.as_ref()) == SqlType::Mixed;
+    }
+    (if mixed { SqlType::Mixed } else { counts.sql_type() }, counts)
+}
+
+/// A subscript whose type may be chosen for its place: its keys have values of several types, or
 /// none yet.
 fn open_subscript<'a>(catalog: &Catalog, expr: &'a Expr) -> Option<(Subscript<'a>, TypeCounts)> {
     let subscript = Subscript::of(bare(expr)).filter(|s| s.read == Read::Text)?;
-    match catalog.sql_type(subscript.scope, subscript.key) {
-        SqlType::Mixed | SqlType::Unknown => {
-            Some((subscript, catalog.counts(subscript.scope, subscript.key)))
-        }
-        SqlType::One(_) => None,
+    match seen_as(catalog, subscript.scope, &subscript.keys) {
+        (SqlType::Mixed | SqlType::Unknown, counts) => Some((subscript, counts)),
+        (SqlType::One(_), _) => None,
+    }
+}
+
+/// A subscript with several keys as the first of several subscripts, where that is the same: where
+/// no key has values that would not be read, which the first key that is there hides.
+pub(crate) fn apart(catalog: &Catalog, expr: Expr) -> Transformed<Expr> {
+    let Some(subscript) = Subscript::of(&expr).filter(|s| s.keys.len() > 1) else {
+        return Transformed::no(expr);
+    };
+    let complete = |key: &&str| match (subscript.read, catalog.sql_type(subscript.scope, key)) {
+        (Read::Text, _) | (_, SqlType::Unknown) => true,
+        (_, SqlType::Mixed) => false,
+        (Read::Float, SqlType::One(seen)) => matches!(seen, ValueType::Int | ValueType::Double),
+        (Read::Int, SqlType::One(seen)) => seen == ValueType::Int,
+        (Read::Bool, SqlType::One(seen)) => seen == ValueType::Bool,
+    };
+    if subscript.keys.iter().all(complete) {
+        Transformed::yes(coalesce(subscript.each()))
+    } else {
+        Transformed::no(expr)
     }
 }
 
@@ -121,7 +155,7 @@ pub(crate) fn adapt(
     }
     match role_of(expr, schema) {
         // No span has the key, so every value is null: null of the type asked for.
-        Some(Role::Value(scope, key)) if catalog.sql_type(scope, &key) == SqlType::Unknown => {
+        Some(Role::Value(scope, keys)) if seen_as(catalog, scope, &keys).0 == SqlType::Unknown => {
             let data_type = match place {
                 Class::Bool => DataType::Boolean,
                 _ => DataType::Float64,
@@ -206,14 +240,18 @@ pub(crate) fn refuse_extreme(
     schema: &DFSchema,
 ) -> Result<()> {
     match role_of(arg, schema) {
-        Some(Role::Value(scope, key)) if catalog.sql_type(scope, &key) == SqlType::Mixed => {
-            Err(plan_error(format!(
-                "{function} of text: {} {}; read {} instead",
-                shown(scope, &key),
-                seen(&catalog.counts(scope, &key)),
-                getters(scope, &key, &catalog.counts(scope, &key), &Class::Other),
-            )))
-        }
+        Some(Role::Value(scope, keys)) => match seen_as(catalog, scope, &keys) {
+            (SqlType::Mixed, counts) => Err(placed(
+                plan_error(format!(
+                    "{function} of text: {} {}; read {} instead",
+                    shown(scope, &keys),
+                    seen(&counts),
+                    getters(scope, &keys, &counts, &Class::Other),
+                )),
+                arg,
+            )),
+            _ => Ok(()),
+        },
         _ => Ok(()),
     }
 }
@@ -242,24 +280,21 @@ fn role_of(expr: &Expr, schema: &DFSchema) -> Option<Role> {
 fn refusal(catalog: &Catalog, expr: &Expr, place: &Class, role: Option<Role>) -> DataFusionError {
     let name = expr.schema_name().to_string();
     let beside = place.word();
-    plan_error(match role {
-        Some(Role::Value(scope, key)) => {
-            let counts = catalog.counts(scope, &key);
-            match catalog.sql_type(scope, &key) {
-                SqlType::One(ValueType::String) => format!(
-                    "{name} is text and stands beside {beside}: all {} values of {} are strings; \
-                     compare with text such as '200', or write CAST(.. AS BIGINT)",
-                    counts.total(),
-                    shown(scope, &key),
-                ),
-                _ => format!(
-                    "{name} is text and stands beside {beside}: {} {}; read {} instead",
-                    shown(scope, &key),
-                    seen(&counts),
-                    getters(scope, &key, &counts, place),
-                ),
-            }
-        }
+    let words = match role {
+        Some(Role::Value(scope, keys)) => match seen_as(catalog, scope, &keys) {
+            (SqlType::One(ValueType::String), counts) => format!(
+                "{name} is text and stands beside {beside}: all {} values of {} are strings; \
+                 compare with text such as '200', or write CAST(.. AS BIGINT)",
+                counts.total(),
+                shown(scope, &keys),
+            ),
+            (_, counts) => format!(
+                "{name} is text and stands beside {beside}: {} {}; read {} instead",
+                shown(scope, &keys),
+                seen(&counts),
+                getters(scope, &keys, &counts, place),
+            ),
+        },
         Some(Role::Kind) => format!("{name} is a word; compare it with text such as 'SERVER'"),
         Some(Role::StatusCode) => format!("{name} is a word; compare it with text such as 'ERROR'"),
         Some(Role::TraceId | Role::SpanId) => {
@@ -268,13 +303,33 @@ fn refusal(catalog: &Catalog, expr: &Expr, place: &Class, role: Option<Role>) ->
         _ => format!(
             "{name} is text and stands beside {beside}: compare with text, write CAST(.. AS \
              BIGINT), or read an attribute with {}",
-            getters(Scope::Span, "key", &TypeCounts::default(), place),
+            getters(Scope::Span, &["key".to_owned()], &TypeCounts::default(), place),
         ),
-    })
+    };
+    placed(plan_error(words), expr)
 }
 
-fn shown(scope: Scope, key: &str) -> String {
-    format!("{}['{key}']", column_of(scope))
+/// The error at what the query wrote: a column, or the one key of a subscript.
+fn placed(error: DataFusionError, expr: &Expr) -> DataFusionError {
+    let bare = bare(expr);
+    match (bare.spans().and_then(|spans| spans.first()), Subscript::of(bare)) {
+        (Some(span), _) => at(error, Some(span)),
+        (None, Some(subscript)) => match subscript.keys.as_slice() {
+            [key] => about(error, format!("'{key}'")),
+            _ => about(error, "attr_any"),
+        },
+        (None, None) => error,
+    }
+}
+
+fn shown(scope: Scope, keys: &[String]) -> String {
+    let column = column_of(scope);
+    let keys: Vec<String> =
+        keys.iter().map(|key| format!("'{}'", key.replace('\'', "''"))).collect();
+    match keys.as_slice() {
+        [key] => format!("{column}[{key}]"),
+        keys => format!("attr_any({column}, {})", keys.join(", ")),
+    }
 }
 
 /// `has 12 int and 3 string values`
@@ -288,8 +343,8 @@ fn seen(counts: &TypeCounts) -> String {
     }
 }
 
-/// The getter that reads this key beside such a place; all that find values when any would do.
-fn getters(scope: Scope, key: &str, counts: &TypeCounts, place: &Class) -> String {
+/// The getter that reads these keys beside such a place; all that find values when any would do.
+fn getters(scope: Scope, keys: &[String], counts: &TypeCounts, place: &Class) -> String {
     let has = |wanted: ValueType| counts.seen().iter().any(|(seen, _)| *seen == wanted);
     let number = if has(ValueType::Double) { Read::Float } else { Read::Int };
     let reads = match place {
@@ -303,8 +358,16 @@ fn getters(scope: Scope, key: &str, counts: &TypeCounts, place: &Class) -> Strin
             numbers.into_iter().chain(bools).chain([Read::Text]).collect()
         }
     };
-    let key = key.replace('\'', "''");
-    let written: Vec<String> =
-        reads.iter().map(|r| format!("{}({}, '{key}')", r.getter(), column_of(scope))).collect();
-    written.join(" or ")
+    let one = |read: &Read| {
+        let call = |key: &String| {
+            let key = key.replace('\'', "''");
+            format!("{}({}, '{key}')", read.getter(), column_of(scope))
+        };
+        let calls: Vec<String> = keys.iter().map(call).collect();
+        match calls.as_slice() {
+            [call] => call.clone(),
+            calls => format!("coalesce({})", calls.join(", ")),
+        }
+    };
+    reads.iter().map(one).collect::<Vec<_>>().join(" or ")
 }

@@ -4,7 +4,7 @@ use amida::schema::{KINDS, STATUSES};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{Expr, Like};
 
-use crate::error::plan_error;
+use crate::error::{about, plan_error};
 use crate::role::Role;
 
 /// What a column with such a role is compared with, when it is a text literal: the literal in the
@@ -37,9 +37,8 @@ pub(crate) fn normalise_like(role: &Role, like: &mut Like) -> Result<bool> {
     let Some(pattern) = literal_mut(&mut like.pattern) else { return Ok(false) };
     let prefix = pattern.split(['%', '_']).next().unwrap_or("");
     if prefix.len() > digits || !prefix.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err(plan_error(format!(
-            "'{pattern}' matches no {what}: a {what} is {digits} hex digits"
-        )));
+        let words = format!("'{pattern}' matches no {what}: a {what} is {digits} hex digits");
+        return Err(about(plan_error(words), format!("'{pattern}'")));
     }
     *pattern = pattern.to_ascii_lowercase();
     let changed = like.case_insensitive;
@@ -66,7 +65,8 @@ fn hex(text: &str, what: &str, digits: usize) -> Result<String> {
         return Ok(text.to_ascii_lowercase());
     }
     let shown: String = text.chars().take(80).collect();
-    Err(plan_error(format!("'{shown}' is not a {what}: expected {digits} hex digits")))
+    let words = format!("'{shown}' is not a {what}: expected {digits} hex digits");
+    Err(about(plan_error(words), format!("'{text}'")))
 }
 
 fn word(text: &str, what: &str, prefix: &str, words: &[&str]) -> Result<String> {
@@ -85,8 +85,6 @@ fn word(text: &str, what: &str, prefix: &str, words: &[&str]) -> Result<String> 
         _ => String::new(),
     };
     let shown: String = text.chars().take(80).collect();
-    Err(plan_error(format!(
-        "'{shown}' is not a {what}: expected one of {}{hint}",
-        words.join(", ")
-    )))
+    let words = format!("'{shown}' is not a {what}: expected one of {}{hint}", words.join(", "));
+    Err(about(plan_error(words), format!("'{text}'")))
 }

@@ -1,5 +1,6 @@
-//! Reading one attribute out of the complete JSON text: the subscript `attributes['key']`, and the
-//! getters `attr_text`, `attr_int`, `attr_float` and `attr_bool` that name a type.
+//! Reading one attribute out of the complete JSON text: the subscript `attributes['key']`, the
+//! getters `attr_text`, `attr_int`, `attr_float` and `attr_bool` that name a type, and `attr_any`,
+//! a subscript with several keys: the first that is there.
 //!
 //! A getter reads the values of its type; for values of other types it is null. `attr_float` reads
 //! integers too; `attr_text` reads everything, numbers in the one spelling of `amida::json`.
@@ -98,10 +99,12 @@ impl Attr {
         [Read::Text, Read::Int, Read::Float, Read::Bool].map(|r| Self::udf(r, Style::Getter))
     }
 
-    /// `attributes['key']` read as a type.
-    pub(crate) fn subscript(object: Expr, scope: Scope, key: &str, read: Read) -> Expr {
-        let key = Expr::Literal(ScalarValue::Utf8View(Some(key.to_owned())), None);
-        Self::udf(read, Style::Subscript(scope)).call(vec![object, key])
+    /// `attributes['key']` read as a type, or the first of several keys that is there.
+    pub(crate) fn subscript(object: Expr, scope: Scope, keys: &[&str], read: Read) -> Expr {
+        let literal =
+            |key: &&str| Expr::Literal(ScalarValue::Utf8View(Some((*key).to_owned())), None);
+        let args = std::iter::once(object).chain(keys.iter().map(literal)).collect();
+        Self::udf(read, Style::Subscript(scope)).call(args)
     }
 }
 
@@ -125,6 +128,15 @@ impl ScalarUDFImpl for Attr {
                 };
                 format!("{object}[{}]", name(key))
             }
+            (Style::Subscript(_), [object, keys @ ..]) => {
+                let object = match object {
+                    Expr::Column(column) if column.name == "attributes" => None,
+                    Expr::Column(column) => Some(column.name.clone()),
+                    other => Some(name(other)),
+                };
+                let args: Vec<String> = object.into_iter().chain(keys.iter().map(name)).collect();
+                format!("attr_any({})", args.join(","))
+            }
             _ => {
                 let args: Vec<String> = args.iter().map(name).collect();
                 format!("{}({})", self.name(), args.join(","))
@@ -140,8 +152,11 @@ impl ScalarUDFImpl for Attr {
         let is_text = |t: &DataType| {
             matches!(t, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null)
         };
+        let several = matches!(self.style, Style::Subscript(_));
         match arg_types {
-            [object, key] if is_text(object) && is_text(key) => Ok(vec![DataType::Utf8View; 2]),
+            [_, _, rest @ ..] if arg_types.iter().all(is_text) && (several || rest.is_empty()) => {
+                Ok(vec![DataType::Utf8View; arg_types.len()])
+            }
             _ => {
                 let name = self.name();
                 plan_err!("{name} takes an attribute column and a key: {name}(attributes, 'key')")
@@ -155,11 +170,12 @@ impl ScalarUDFImpl for Attr {
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         let field = Field::new(self.name(), self.read.data_type(), true);
-        let key = args.scalar_arguments.get(1).copied().flatten();
-        let key = key.and_then(|key| key.try_as_str().flatten());
-        Ok(Arc::new(match (self.style, self.read, key) {
-            (Style::Subscript(scope), Read::Text, Some(key)) => {
-                Role::Value(scope, key.to_owned()).mark(field)
+        let keys = args.scalar_arguments.iter().skip(1);
+        let keys = keys.map(|key| key.and_then(|key| key.try_as_str().flatten()));
+        let keys: Option<Vec<String>> = keys.map(|key| key.map(str::to_owned)).collect();
+        Ok(Arc::new(match (self.style, self.read, keys) {
+            (Style::Subscript(scope), Read::Text, Some(keys)) => {
+                Role::Value(scope, keys).mark(field)
             }
             _ => field,
         }))
@@ -167,27 +183,33 @@ impl ScalarUDFImpl for Attr {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let rows = args.number_rows;
-        let [object, key] = <[ColumnarValue; 2]>::try_from(args.args)
-            .or_else(|_| plan_err!("{} takes two arguments", self.name()))?;
-        if let (ColumnarValue::Scalar(object), ColumnarValue::Scalar(key)) = (&object, &key) {
+        let mut args = args.args.into_iter();
+        let Some(object) = args.next() else {
+            return plan_err!("{} takes an attribute column", self.name());
+        };
+        let is_scalar = |value: &ColumnarValue| matches!(value, ColumnarValue::Scalar(_));
+        let constant = is_scalar(&object) && args.as_slice().iter().all(is_scalar);
+        let keys = args.map(|key| match key {
+            ColumnarValue::Scalar(key) => key.to_array_of_size(1),
+            ColumnarValue::Array(keys) => Ok(keys),
+        });
+        let keys = keys.collect::<Result<Vec<ArrayRef>>>()?;
+        let keys: Vec<Key<'_>> = keys.iter().map(Key::of).collect();
+        if let (ColumnarValue::Scalar(object), true) = (&object, constant) {
             let object = object.to_array_of_size(1)?;
-            let key = key.to_array_of_size(1)?;
-            let value = read_rows(self.read, object.as_string_view(), &Key::of(&key), 1);
+            let value = read_rows(self.read, object.as_string_view(), &keys, 1);
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&value, 0)?));
         }
-        let key = match key {
-            ColumnarValue::Scalar(key) => key.to_array_of_size(1)?,
-            ColumnarValue::Array(keys) => keys,
-        };
         let object = object.into_array(rows)?;
-        let keys = Key::of(&key);
         Ok(ColumnarValue::Array(read_rows(self.read, object.as_string_view(), &keys, rows)))
     }
 
     fn placement(&self, args: &[ExpressionPlacement]) -> ExpressionPlacement {
         // Near the scan the whole JSON text can be exchanged for one promoted column.
         match args {
-            [ExpressionPlacement::Column, ExpressionPlacement::Literal] => {
+            [ExpressionPlacement::Column, keys @ ..]
+                if keys.iter().all(|key| matches!(key, ExpressionPlacement::Literal)) =>
+            {
                 ExpressionPlacement::MoveTowardsLeafNodes
             }
             _ => ExpressionPlacement::KeepInPlace,
@@ -219,10 +241,15 @@ impl<'a> Key<'a> {
     }
 }
 
-fn read_rows(read: Read, objects: &StringViewArray, keys: &Key<'_>, rows: usize) -> ArrayRef {
+fn read_rows(read: Read, objects: &StringViewArray, keys: &[Key<'_>], rows: usize) -> ArrayRef {
     let value_at = |row: usize| {
-        let key = keys.at(row)?;
-        if objects.is_null(row) { None } else { json::get(objects.value(row), key) }
+        if objects.is_null(row) {
+            return None;
+        }
+        let object = objects.value(row);
+        let mut values = keys.iter().filter_map(|key| json::get(object, key.at(row)?));
+        // An attribute without a value is no value.
+        values.find(|value| !matches!(value, Value::Json(text) if text == "null"))
     };
     match read {
         Read::Text => {
@@ -230,9 +257,7 @@ fn read_rows(read: Read, objects: &StringViewArray, keys: &Key<'_>, rows: usize)
             for row in 0..rows {
                 match value_at(row) {
                     Some(Value::String(text)) => out.append_value(text),
-                    // An attribute without a value is no value.
                     None => out.append_null(),
-                    Some(Value::Json(text)) if text == "null" => out.append_null(),
                     Some(other) => out.append_value(other.to_string()),
                 }
             }
@@ -272,32 +297,61 @@ fn read_rows(read: Read, objects: &StringViewArray, keys: &Key<'_>, rows: usize)
     }
 }
 
-/// A subscript with a literal key, taken apart.
-#[derive(Debug, Clone, Copy)]
+/// A subscript with literal keys, taken apart.
+#[derive(Debug, Clone)]
 pub(crate) struct Subscript<'a> {
     pub(crate) object: &'a Expr,
     pub(crate) scope: Scope,
-    pub(crate) key: &'a str,
+    /// One, or those of `attr_any`.
+    pub(crate) keys: Vec<&'a str>,
     pub(crate) read: Read,
 }
 
 impl<'a> Subscript<'a> {
-    /// `None` for anything that is not a subscript with a literal key.
+    /// `None` for anything that is not a subscript with literal keys.
     pub(crate) fn of(expr: &'a Expr) -> Option<Self> {
-        let Expr::ScalarFunction(function) = expr else { return None };
-        let inner: &dyn std::any::Any = function.func.inner().as_ref();
-        let attr = inner.downcast_ref::<Attr>()?;
-        match (attr.style, function.args.as_slice()) {
-            (Style::Subscript(scope), [object, Expr::Literal(key, _)]) => {
-                Some(Self { object, scope, key: key.try_as_str().flatten()?, read: attr.read })
+        let (attr, args) = call(expr)?;
+        match (attr.style, args) {
+            (Style::Subscript(scope), [object, keys @ ..]) => {
+                let keys = keys.iter().map(literal).collect::<Option<_>>()?;
+                Some(Self { object, scope, keys, read: attr.read })
             }
             _ => None,
         }
     }
 
     /// The same subscript that reads other values.
-    pub(crate) fn reading(self, read: Read) -> Expr {
-        Attr::subscript(self.object.clone(), self.scope, self.key, read)
+    pub(crate) fn reading(&self, read: Read) -> Expr {
+        Attr::subscript(self.object.clone(), self.scope, &self.keys, read)
+    }
+
+    /// The same subscript of each key alone.
+    pub(crate) fn each(&self) -> Vec<Expr> {
+        let alone = |key: &&str| {
+            Attr::subscript(self.object.clone(), self.scope, std::slice::from_ref(key), self.read)
+        };
+        self.keys.iter().map(alone).collect()
+    }
+}
+
+/// Column and key of a getter such as `attr_int(attributes, 'key')`, where the key is a literal.
+pub(crate) fn getter(expr: &Expr) -> Option<(&Expr, &str)> {
+    match call(expr)? {
+        (Attr { style: Style::Getter, .. }, [object, key]) => Some((object, literal(key)?)),
+        _ => None,
+    }
+}
+
+fn call(expr: &Expr) -> Option<(&Attr, &[Expr])> {
+    let Expr::ScalarFunction(function) = expr else { return None };
+    let inner: &dyn std::any::Any = function.func.inner().as_ref();
+    Some((inner.downcast_ref::<Attr>()?, &function.args))
+}
+
+fn literal(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Literal(key, _) => key.try_as_str().flatten(),
+        _ => None,
     }
 }
 

@@ -1,4 +1,5 @@
-//! The one base table: a row per span, ids as bytes, hot rows and segments together.
+//! The one base table: a row per span, ids as bytes, hot rows and segments together; and the table
+//! of attribute keys.
 //!
 //! | file | holds |
 //! |---|---|
@@ -6,9 +7,11 @@
 //! | pushdown | which traces and times the filters of a query leave |
 //! | scan | `SpanScanExec`: hot rows beside segments in a plan |
 //! | reader | Parquet bytes through the engine, checked |
+//! | keys | `KeyTable`: the catalog of attribute keys |
 //! | adapter | per file: promoted columns for attributes, bytes for hex ids |
 
 mod adapter;
+mod keys;
 mod pushdown;
 mod reader;
 mod scan;
@@ -16,6 +19,7 @@ mod table;
 
 use amida::Snapshot;
 
+pub(crate) use self::keys::KeyTable;
 pub(crate) use self::table::SpanTable;
 
 /// The snapshot that one statement sees, wherever it names a table.

@@ -27,6 +27,8 @@ pub enum Outcome {
 pub enum Failure {
     /// Words for the user.
     Because(String),
+    /// Lines for the user, drawn: what others wrote is made visible in them.
+    Drawn(String),
     /// Standard output was closed: whoever read it has enough.
     NobodyReads,
 }

@@ -11,6 +11,7 @@ use super::{Failure, Outcome, open, runtime};
 use crate::args::{AnswerFormat, SqlArgs};
 use crate::output;
 use crate::output::formats::Answer;
+use crate::output::place::pointed;
 use crate::output::sink::Sink;
 use crate::output::zone::Zone;
 use crate::prompt;
@@ -70,7 +71,14 @@ async fn answer(
     zone: &Zone,
     sink: &Sink,
 ) -> Result<(usize, usize), Failure> {
-    let rows = session.query(query).await?;
+    let rows = session.query(query).await.map_err(|error| match error.place() {
+        Some(_) => Failure::Drawn(pointed(query, &error)),
+        None => error.into(),
+    })?;
+    // Beside the answer, whatever its format: programs read standard output.
+    for note in rows.notes() {
+        eprintln!("note: {}", output::visible(note));
+    }
     let mut answer = Answer::new(format, &rows.schema(), sink.clone(), zone)?;
     let written = async {
         let mut batches = rows.stream();

@@ -7,6 +7,7 @@
 //! | zone | the time zone in which times are shown |
 //! | sink | where an answer goes: standard output, a file, the screen |
 //! | screen, pager | an answer on the screen, by a pager where it is longer |
+//! | place | a failing query with a line under what is wrong in it |
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,6 +19,7 @@ use crate::commands::Failure;
 
 pub mod formats;
 pub mod pager;
+pub mod place;
 pub mod screen;
 pub mod sink;
 mod table;

@@ -43,6 +43,8 @@ pub struct Asked {
     pub shown: usize,
     /// Until the last row, without the time that a finished answer was looked at.
     pub took: Duration,
+    /// What the answer may have missed.
+    pub notes: Vec<String>,
     pub end: End,
 }
 
@@ -61,7 +63,7 @@ pub enum End {
 }
 
 enum Part {
-    Columns(SchemaRef, Canceller),
+    Columns(SchemaRef, Canceller, Vec<String>),
     Rows(RecordBatch),
 }
 
@@ -80,7 +82,8 @@ pub async fn ask(
     let mut looks = tokio::time::interval(LOOK_INTERVAL);
     // Those that are missed while the pager takes no text are not made up for.
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut asked = Asked { rows: 0, shown: 0, took: Duration::ZERO, end: End::Done };
+    let (took, notes) = (Duration::ZERO, Vec::new());
+    let mut asked = Asked { rows: 0, shown: 0, took, notes, end: End::Done };
     let mut answer: Option<Answer> = None;
     let mut canceller: Option<Canceller> = None;
     asked.end = loop {
@@ -96,8 +99,9 @@ pub async fn ask(
             part = parts.recv() => part,
         };
         let written = match part {
-            Some(Ok(Part::Columns(schema, ends))) => {
+            Some(Ok(Part::Columns(schema, ends, notes))) => {
                 canceller = Some(ends);
+                asked.notes = notes;
                 Answer::new(look.format, &schema, Sink::screen(&screen), &look.zone)
                     .map(|new| answer = Some(new))
             }
@@ -140,7 +144,7 @@ pub async fn ask(
 fn not_shown(failure: Failure) -> End {
     match failure {
         Failure::NobodyReads => End::Left,
-        Failure::Because(words) => End::NotShown(words),
+        Failure::Because(words) | Failure::Drawn(words) => End::NotShown(words),
     }
 }
 
@@ -150,7 +154,7 @@ async fn fetch(session: Session, sql: String, to: mpsc::Sender<amida_sql::Result
         // Whoever is gone needs no answer.
         Err(error) => return drop(to.send(Err(error)).await),
     };
-    let columns = Part::Columns(rows.schema(), rows.canceller());
+    let columns = Part::Columns(rows.schema(), rows.canceller(), rows.notes().to_vec());
     if to.send(Ok(columns)).await.is_err() {
         return;
     }

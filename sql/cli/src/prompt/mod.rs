@@ -28,6 +28,7 @@ use tokio::runtime::Runtime;
 use crate::args::{AnswerFormat, SqlArgs};
 use crate::commands::{Failure, Outcome, runtime};
 use crate::output::pager::Pager;
+use crate::output::place::pointed;
 use crate::output::screen::Screen;
 use crate::output::{self, say, visible};
 
@@ -218,6 +219,9 @@ impl Prompt {
         let whom = (&self.session, self.queries.handle());
         let asked = ask(whom, sql, &self.look, screen, &mut self.interrupts);
         let asked = self.here.block_on(asked);
+        for note in &asked.notes {
+            tell(&format!("note: {}", visible(note)));
+        }
         match &asked.end {
             End::Failed(error) => show_error(sql, error),
             End::NotShown(words) => tell(&format!("error: {}", visible(words))),
@@ -246,8 +250,8 @@ fn tell(line: &str) {
 }
 
 /// Says what is wrong with a statement.
-fn show_error(_sql: &str, error: &amida_sql::Error) {
-    tell(&format!("error: {}", visible(&error.to_string())));
+fn show_error(sql: &str, error: &amida_sql::Error) {
+    tell(&format!("error: {}", pointed(sql, error)));
 }
 
 fn seconds(time: Duration, digits: usize) -> String {
