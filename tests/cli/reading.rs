@@ -163,23 +163,40 @@ fn a_query_comes_from_the_command_line_a_file_or_standard_input() {
 }
 
 #[test]
-fn a_wrong_query_is_one_readable_line() {
+fn a_wrong_query_is_one_readable_line_and_its_place() {
     let home = home();
     store(home.path());
-    for (query, words) in [
-        ("SELECT nope FROM spans", "nope"),
-        ("SELEC 1", "SELEC"),
-        ("DROP TABLE spans", ""),
-        ("  ", "the query is empty"),
+    for (query, lines, words) in [
+        ("SELECT nope FROM spans", 4, "\n1 | SELECT nope FROM spans\n  |        ^^^^\n"),
+        ("SELEC 1", 4, "\n1 | SELEC 1\n  | ^^^^^\n"),
+        ("DROP TABLE spans", 4, "^^^^"),
+        ("SELECT 1; SELECT 2", 1, "one statement at a time"),
+        ("  ", 1, "the query is empty"),
     ] {
         let ran = amida(home.path(), &["sql", "s", query]);
         assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{query}");
         assert!(ran.err.starts_with("amida: ") && ran.err.contains(words), "{}", ran.err);
-        assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
+        assert_eq!(ran.err.lines().count(), lines, "{}", ran.err);
     }
     let ran = amida(home.path(), &["sql", "s", "SELECT nope", "--format", "csv", "-o", "out"]);
     assert_eq!(ran.code, 1);
     assert!(!home.path().join("out").exists(), "no half an answer stays");
+}
+
+#[test]
+fn notes_stand_on_standard_error_whatever_the_format() {
+    let home = home();
+    store(home.path());
+    let query = "SELECT count(attributes['host.name']) AS n FROM spans";
+    let note = "note: no span has attributes['host.name']; resource_attributes['host.name'] has 12 \
+                values\n";
+    for (format, out) in [("csv", "n\n0\n"), ("ndjson", "{\"n\":0}\n"), ("table", "n\n")] {
+        let ran = amida(home.path(), &["sql", "s", query, "--format", format]);
+        assert_eq!((ran.code, ran.err.as_str()), (0, note), "{format}");
+        assert!(ran.out.starts_with(out), "{format}: {}", ran.out);
+    }
+    let ran = amida(home.path(), &["sql", "s", "SELECT attributes['\u{1b}[31m'] FROM spans"]);
+    assert!(ran.err.contains("\\u{1b}") && !ran.err.contains('\u{1b}'), "{}", ran.err);
 }
 
 #[test]

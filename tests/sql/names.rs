@@ -78,7 +78,7 @@ async fn nothing_silly_is_offered() {
              end_time, duration_ns, duration_ms, span_count, error_count and services",
         ),
         ("SELECT frobnicate(1)", "no function is named 'frobnicate'; SHOW FUNCTIONS lists them"),
-        ("SELECT nothing FROM (SELECT 1 AS a)", "no column is named 'nothing'; there are a"),
+        ("SELECT nothing FROM (SELECT 1 AS a)", "no column is named 'nothing'; there is a"),
     ])
     .await;
 }
@@ -164,6 +164,10 @@ async fn an_attribute_written_as_a_column_gets_its_subscript() {
              last_seen, p50_ms, p95_ms and p99_ms",
         ),
         (
+            "SELECT attributes[http.route] FROM spans",
+            "an attribute is read by its key in single quotes, as in attributes['http.route']",
+        ),
+        (
             "SELECT attributes[\"http.route\"] FROM spans",
             "an attribute is read by its key in single quotes, as in attributes['http.route']",
         ),
@@ -245,6 +249,16 @@ async fn an_unknown_function_is_answered_with_what_to_write() {
         ),
         ("SELECT attr_any() FROM spans", "attr_any takes keys: attr_any('key', 'other key')"),
     ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_column_beside_an_aggregate_has_to_be_grouped() {
+    check(&[(
+        "SELECT name, count(*) FROM spans GROUP BY kind",
+        "spans.name differs from row to row of a group: write it in GROUP BY too, or an aggregate \
+         such as max(spans.name)",
+    )])
     .await;
 }
 

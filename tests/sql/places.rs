@@ -57,7 +57,11 @@ async fn errors_point_at_the_token() {
         ("SELECT * FROM spans WHERE trace_id LIKE 'web%'", "'web%'"),
         ("SELECT * FROM spans WHERE kind = 'sever'", "'sever'"),
         ("SELECT * FROM spans WHERE status_code = 'bad'", "'bad'"),
+        ("SELECT * FROM spans WHERE duration_ms > '100 apples'", "'100 apples'"),
+        ("SELECT name, count(*) FROM spans GROUP BY kind", "name"),
+        ("SELECT nmae, knid FROM spans", "nmae"),
         // Keys.
+        ("SELECT attributes[http.route] FROM spans", "http.route"),
         ("SELECT attributes[\"code\"] FROM spans", "\"code\""),
         ("SELECT max(attributes['code']) FROM spans", "'code'"),
         (

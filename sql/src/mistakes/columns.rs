@@ -179,7 +179,8 @@ fn meant(name: &str, valid: &[&str]) -> Option<String> {
 fn listed(valid: &[&str]) -> String {
     match valid.len() {
         0 => String::new(),
-        1..=LISTED_MAX => format!("; there are {}", list(valid, "and")),
+        1 => format!("; there is {}", list(valid, "and")),
+        2..=LISTED_MAX => format!("; there are {}", list(valid, "and")),
         _ => "; DESCRIBE lists the columns of a table".to_owned(),
     }
 }

@@ -62,11 +62,20 @@ impl Known<'_> {
         };
         match (explained, Error::planning(error)) {
             (Some(words), _) => Error::plan_at(words, place),
-            (None, Error::Plan(error)) => self
-                .dotted_attribute(error.words())
-                .unwrap_or_else(|| Error::plan_at(with_getter(error.words()), place)),
+            (None, Error::Plan(error)) => {
+                self.dotted_attribute(error.words()).unwrap_or_else(|| {
+                    let place = place.or_else(|| self.literal(error.words()));
+                    Error::plan_at(with_getter(error.words()), place)
+                })
+            }
             (None, other) => other,
         }
+    }
+
+    /// The text that cannot be the value that its place asks for.
+    fn literal(&self, words: &str) -> Option<Place> {
+        let (_, rest) = words.split_once("Cannot cast string '")?;
+        self.tokens.only(&format!("'{}'", rest.split_once("' to value of ")?.0))
     }
 
     /// A key behind a dot: DataFusion looks for a field in the JSON text.
@@ -116,6 +125,15 @@ fn place(error: &DataFusionError, tokens: &Tokens) -> Option<Place> {
 fn with_getter(words: &str) -> String {
     let getter = "an attribute of several types is read with attr_int(attributes, 'key'), \
                   attr_float, attr_bool or attr_text";
+    if words.contains(" must appear in the GROUP BY clause")
+        && let Some((_, rest)) = words.split_once("column \"")
+        && let Some((column, _)) = rest.split_once("\" must appear")
+    {
+        return format!(
+            "{column} differs from row to row of a group: write it in GROUP BY too, or an \
+             aggregate such as max({column})"
+        );
+    }
     // A function that takes no text names every signature that it has instead.
     let function = words.split_once("Function '").and_then(|(_, rest)| rest.split_once('\''));
     match function {
