@@ -66,16 +66,21 @@ async fn a_mistyped_column_is_answered_with_the_near_ones_of_its_table() {
 async fn nothing_silly_is_offered() {
     check(&[
         ("SELECT x FROM spans", "no column is named 'x'; DESCRIBE lists the columns of a table"),
-        ("SELECT customer FROM spans", "no column is named 'customer'; DESCRIBE lists the columns of a table"),
+        (
+            "SELECT customer FROM spans",
+            "no column is named 'customer'; DESCRIBE lists the columns of a \
+             table",
+        ),
         (
             "SELECT customer FROM service_edges",
-            "no column is named 'customer'; there are caller, callee, calls, errors, p50_ms, p95_ms and p99_ms",
+            "no column is named 'customer'; there are caller, callee, calls, errors, p50_ms, \
+             p95_ms and p99_ms",
         ),
         // `kind` is a column of spans, not of traces.
         (
             "SELECT kinds FROM traces",
-            "no column is named 'kinds'; there are trace_id, root_service, root_operation, start_time, \
-             end_time, duration_ns, duration_ms, span_count, error_count and services",
+            "no column is named 'kinds'; there are trace_id, root_service, root_operation, \
+             start_time, end_time, duration_ns, duration_ms, span_count, error_count and services",
         ),
         ("SELECT frobnicate(1)", "no function is named 'frobnicate'; SHOW FUNCTIONS lists them"),
         ("SELECT nothing FROM (SELECT 1 AS a)", "no column is named 'nothing'; there is a"),
@@ -160,8 +165,8 @@ async fn an_attribute_written_as_a_column_gets_its_subscript() {
         ),
         (
             "SELECT http.route FROM services",
-            "no column is named 'http.route'; there are service_name, spans, errors, first_seen, \
-             last_seen, p50_ms, p95_ms and p99_ms",
+            "no column is named 'http.route'; there are service_name, spans, errors, \
+             first_seen, last_seen, p50_ms, p95_ms and p99_ms",
         ),
         (
             "SELECT attributes[http.route] FROM spans",
@@ -180,8 +185,8 @@ async fn text_in_double_quotes_is_told_from_names() {
     check(&[
         (
             "SELECT * FROM spans WHERE service_name = \"web\"",
-            "no column is named \"web\"; double quotes are for names, text stands in single quotes: \
-             'web'",
+            "no column is named \"web\"; double quotes are for names, text stands in single \
+             quotes: 'web'",
         ),
         (
             "SELECT \"Service_Name\" FROM spans",
@@ -232,8 +237,14 @@ async fn an_unknown_table_is_answered_with_the_tables_there_are() {
 async fn an_unknown_function_is_answered_with_what_to_write() {
     check(&[
         ("SELECT conut(*) FROM spans", "no function is named 'conut'; did you mean 'count'?"),
-        ("SELECT atr_int(attributes, 'a') FROM spans", "no function is named 'atr_int'; did you mean 'attr_int'?"),
-        ("SELECT attr_ayn('a', 'b') FROM spans", "no function is named 'attr_ayn'; did you mean 'attr_any'?"),
+        (
+            "SELECT atr_int(attributes, 'a') FROM spans",
+            "no function is named 'atr_int'; did you mean 'attr_int'?",
+        ),
+        (
+            "SELECT attr_ayn('a', 'b') FROM spans",
+            "no function is named 'attr_ayn'; did you mean 'attr_any'?",
+        ),
         ("SELECT len(name) FROM spans", "no function is named 'len'; write length"),
         (
             "SELECT countIf(is_error) FROM spans",
@@ -241,7 +252,8 @@ async fn an_unknown_function_is_answered_with_what_to_write() {
         ),
         (
             "SELECT row_number() FROM spans",
-            "'row_number' is a window function: write row_number(..) OVER (PARTITION BY .. ORDER BY ..)",
+            "'row_number' is a window function: write row_number(..) OVER (PARTITION BY .. \
+             ORDER BY ..)",
         ),
         (
             "SELECT row_numbr() OVER (ORDER BY name) FROM spans",

@@ -77,11 +77,10 @@ async fn half_of_a_renamed_key_is_named_unless_both_names_are_read() {
     assert_eq!(
         notes(&session, "SELECT count(*) FROM spans WHERE attributes['http.status_code'] > 1")
             .await,
-        [
-            "attributes['http.status_code'] has 1 value, and attributes['http.response.status_code'], \
-          its new name, has 1 more: attr_any('http.response.status_code', 'http.status_code') \
-          reads both"
-        ]
+        ["attributes['http.status_code'] has 1 value, and \
+             attributes['http.response.status_code'], its new name, has 1 more: \
+             attr_any('http.response.status_code', 'http.status_code') \
+          reads both"]
     );
     for sql in [
         "SELECT attr_any('http.response.status_code', 'http.status_code') FROM spans",

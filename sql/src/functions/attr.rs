@@ -13,7 +13,7 @@ use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BooleanBuilder, Float64Builder, Int64Builder, StringViewArray,
     StringViewBuilder,
 };
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int64Type};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExpressionPlacement, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
@@ -361,53 +361,5 @@ pub(crate) fn column_of(scope: Scope) -> &'static str {
         Scope::Span | Scope::Event | Scope::Link => "attributes",
         Scope::Resource => "resource_attributes",
         Scope::Scope => "scope_attributes",
-    }
-}
-
-/// The text of a promoted number or boolean, spelled as `attr_text` spells it from JSON.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct ValueText {
-    signature: Signature,
-}
-
-/// The function as DataFusion takes it.
-pub(crate) fn value_text() -> Arc<ScalarUDF> {
-    let signature = Signature::any(1, Volatility::Immutable);
-    Arc::new(ScalarUDF::from(ValueText { signature }))
-}
-
-impl ScalarUDFImpl for ValueText {
-    fn name(&self) -> &str {
-        "value_text"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Utf8View)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let Some(values) = args.args.into_iter().next() else {
-            return plan_err!("value_text takes one argument");
-        };
-        let values = values.into_array(args.number_rows)?;
-        let text: StringViewArray = match values.data_type() {
-            DataType::Int64 => {
-                let values = values.as_primitive::<Int64Type>().iter();
-                values.map(|value| value.map(|v| v.to_string())).collect()
-            }
-            DataType::Float64 => {
-                let values = values.as_primitive::<Float64Type>().iter();
-                values.map(|value| value.map(json::double_text)).collect()
-            }
-            DataType::Boolean => {
-                values.as_boolean().iter().map(|value| value.map(|v| v.to_string())).collect()
-            }
-            other => return plan_err!("value_text does not take {other}"),
-        };
-        Ok(ColumnarValue::Array(Arc::new(text)))
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | attr | the subscript `attributes['k']`, and the getters `attr_text`, `attr_int`, .. |
+//! | attr | the subscript `attributes['k']`, `attr_any`, and the getters `attr_text`, .. |
+//! | value_text | the text of a promoted number or boolean |
 //! | hex_id | the text of an id, and the bytes of a text |
 //! | measure | nanoseconds as `duration`, `duration_ns` and `duration_ms` |
 //! | time_bucket | `time_bucket('1 minute', t)` |
@@ -28,6 +29,7 @@ mod pick;
 mod ratio;
 mod time_bucket;
 pub(crate) mod trace_root;
+pub(crate) mod value_text;
 
 use std::sync::Arc;
 

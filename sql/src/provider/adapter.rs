@@ -20,8 +20,9 @@ use datafusion::physical_expr_adapter::{
 };
 
 use crate::error::engine_error;
-use crate::functions::attr::{Attr, Read, value_text};
+use crate::functions::attr::{Attr, Read};
 use crate::functions::hex_id::{HexId, parse_hex};
+use crate::functions::value_text::value_text;
 
 /// On a promoted column of a file: it holds every value of its key.
 const COMPLETE_KEY: &str = "amida.complete";
