@@ -107,12 +107,14 @@ fn a_span_that_has_everything_is_stored_with_everything() {
 
     let (start, trace) = (i64::try_from(START_NS).unwrap(), format!("{:032x}", 0xabc));
     let events = format!(
-        r#"[{{"time":{},"name":"retry","attributes":{{"attempt":2}},"dropped":1}},{{"time":{},"name":"done"}}]"#,
+        "[{{\"time\":{},\"name\":\"retry\",\"attributes\":{{\"attempt\":2}},\"dropped\":1}},\
+         {{\"time\":{},\"name\":\"done\"}}]",
         start + 1_000,
         start + 2_000
     );
     let links = format!(
-        r#"[{{"trace_id":"{:032x}","span_id":"{:016x}","trace_state":"c=3","flags":769,"attributes":{{"attempt":2}},"dropped":1}}]"#,
+        "[{{\"trace_id\":\"{:032x}\",\"span_id\":\"{:016x}\",\"trace_state\":\"c=3\",\
+         \"flags\":769,\"attributes\":{{\"attempt\":2}},\"dropped\":1}}]",
         7, 8
     );
     let expected = Row {

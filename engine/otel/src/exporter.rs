@@ -24,8 +24,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// error and counted. It waits while the store is busy, at most `retry_max`. Requests larger than
 /// the store takes are split.
 ///
-/// The store stays the caller's: `shutdown` of the provider syncs it and does not close it. Shut the
-/// provider down first, then close the store. In the other order the spans that still wait are
+/// The store stays the caller's: `shutdown` of the provider syncs it and does not close it. Shut
+/// the provider down first, then close the store. In the other order the spans that still wait are
 /// counted as failed, and [`BatchProcessor`] says so in the result of `shutdown`.
 ///
 /// ```
@@ -69,8 +69,8 @@ impl Exporter {
 
     /// How long an export goes on asking a busy store before its spans are refused; 10 s by
     /// default, as OTLP's exporters do. Whoever exports waits that long: the thread of the batch
-    /// processor, or, with the simple processor, the application's. `ZERO`: the store is asked once;
-    /// it waits for room itself, `Options::stall_max`.
+    /// processor, or, with the simple processor, the application's. `ZERO`: the store is asked
+    /// once; it waits for room itself, `Options::stall_max`.
     pub fn retry_max(mut self, wait: Duration) -> Self {
         self.retry_max = wait;
         self
