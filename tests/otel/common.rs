@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use amida::{Clock, MemoryFs, Options, Retention, Store, SystemClock};
 use amida_otel::opentelemetry::InstrumentationScope;
@@ -120,6 +120,15 @@ impl Clock for Gate {
             drop(self.changed.wait_while(held, |held| *held).unwrap());
         }
         SystemClock.now_ns()
+    }
+}
+
+/// Waits for what another thread does; fails when it has not come about after a minute.
+pub fn wait_until(come_about: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !come_about() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it does not come about");
+        std::thread::yield_now();
     }
 }
 

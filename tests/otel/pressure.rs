@@ -12,7 +12,9 @@ use amida_otel::opentelemetry_sdk::trace::{
 };
 use amida_otel::{Counts, Exporter};
 
-use crate::common::{DIR, Gate, block_on, end_span, names, on_demand, options, span_data, traced};
+use crate::common::{
+    DIR, Gate, block_on, end_span, names, on_demand, options, span_data, traced, wait_until,
+};
 
 const BATCH_THREAD: &str = "OpenTelemetry.Traces.BatchProcessor";
 
@@ -83,9 +85,7 @@ fn a_store_that_is_busy_for_a_while_gets_the_spans_all_the_same() {
     let counts = exporter.counts();
     block_on(exporter.export(vec![span_data(1, "a")])).unwrap();
     let export = std::thread::spawn(move || block_on(exporter.export(vec![span_data(2, "b")])));
-    while store.stats().stalls < 3 {
-        std::thread::yield_now();
-    }
+    wait_until(|| store.stats().stalls >= 3);
     gate.open();
     export.join().unwrap().unwrap();
     assert_eq!(all(&counts), [2, 0, 0, 0, 0, 0]);
@@ -232,8 +232,9 @@ fn the_limit_of_a_request_is_the_stores() {
         let middle = usize::midpoint(low, high);
         if fits(middle) { low = middle } else { high = middle }
     }
-    // Two such spans are split where one fits.
-    block_on(exporter.export(vec![with_payload(1, low), with_payload(2, low)])).unwrap();
+    // Two spans that are a little too large together are split.
+    let half = low / 2 + 100;
+    block_on(exporter.export(vec![with_payload(1, half), with_payload(2, half)])).unwrap();
     let refused = block_on(exporter.export(vec![with_payload(1, high)]));
     assert!(refused.unwrap_err().to_string().contains("may have at most 16777216"), "{low}");
 }

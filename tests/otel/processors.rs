@@ -15,7 +15,9 @@ use amida_otel::opentelemetry_sdk::trace::{
     SimpleSpanProcessor, SpanExporter,
 };
 
-use crate::common::{DIR, block_on, end_span, names, on_demand, options, rows, span_data, traced};
+use crate::common::{
+    DIR, block_on, end_span, names, on_demand, options, rows, span_data, traced, wait_until,
+};
 
 #[test]
 fn a_batch_waits_until_the_flush_and_the_rest_until_the_shutdown() {
@@ -46,9 +48,7 @@ fn a_full_batch_is_exported_without_being_told() {
     for _ in 0..3 {
         end_span(&tracer, "a");
     }
-    while counts.stored() < 3 {
-        std::thread::yield_now();
-    }
+    wait_until(|| counts.stored() == 3);
     assert_eq!(names(&store).len(), 3);
 }
 
