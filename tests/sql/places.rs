@@ -58,6 +58,7 @@ async fn errors_point_at_the_token() {
         ("SELECT * FROM spans WHERE kind = 'sever'", "'sever'"),
         ("SELECT * FROM spans WHERE status_code = 'bad'", "'bad'"),
         ("SELECT * FROM spans WHERE duration_ms > '100 apples'", "'100 apples'"),
+        ("SELECT * FROM spans WHERE start_time > 'yesterday'", "'yesterday'"),
         ("SELECT name, count(*) FROM spans GROUP BY kind", "name"),
         ("SELECT nmae, knid FROM spans", "nmae"),
         // Keys.

@@ -25,7 +25,12 @@ impl sqllogictest::AsyncDB for Database {
                 let notes = self.0.query(sql).await?.notes().to_vec();
                 notes.into_iter().map(|note| vec![note]).collect()
             }
-            None => cells(self.0.query(sql).await?.collect().await?.batches(), "NULL"),
+            None => {
+                let table = self.0.query(sql).await?.collect().await?;
+                let batches = table.batches().iter().map(amida_sql::readable);
+                let batches: Vec<_> = batches.map(|b| b.expect("readable columns")).collect();
+                cells(&batches, "NULL")
+            }
         };
         let columns = rows.first().map_or(0, Vec::len);
         Ok(DBOutput::Rows { types: vec![DefaultColumnType::Any; columns], rows })

@@ -6,7 +6,7 @@ use super::tables::{LEFT_OUT, left_out};
 
 /// What other databases call it, or what is written here instead. The first word of the answer
 /// must be a function here, where it is one.
-const MEANT: [(&str, &str); 22] = [
+const MEANT: [(&str, &str); 25] = [
     ("any_value", "first_value"),
     ("attr", "attr_text"),
     ("attribute", "attr_text"),
@@ -26,8 +26,11 @@ const MEANT: [(&str, &str); 22] = [
     ("json_extract", "attributes['key']"),
     ("get_json_object", "attributes['key']"),
     ("len", "length"),
-    ("percentile", "approx_percentile_cont(0.95) WITHIN GROUP (ORDER BY ..)"),
-    ("quantile", "approx_percentile_cont(0.95) WITHIN GROUP (ORDER BY ..)"),
+    ("arg_max", "max_by"),
+    ("arg_min", "min_by"),
+    ("argmax", "max_by"),
+    ("argmin", "min_by"),
+    ("quantile", "percentile(.., 0.95)"),
     ("uniq", "count(DISTINCT ..)"),
 ];
 

@@ -29,10 +29,10 @@ fn services(now: &str) -> String {
         "\
 SELECT service_name AS service,
        round(count(*) / 50.0, 1) AS per_minute,
-       sum(CASE WHEN is_error THEN 1 ELSE 0 END) AS errors,
-       round(approx_percentile_cont(duration_ms, 0.50), 1) AS p50_ms,
-       round(approx_percentile_cont(duration_ms, 0.95), 1) AS p95_ms,
-       round(approx_percentile_cont(duration_ms, 0.99), 1) AS p99_ms
+       count(*) FILTER (WHERE is_error) AS errors,
+       round(p50(duration_ms), 1) AS p50_ms,
+       round(p95(duration_ms), 1) AS p95_ms,
+       round(p99(duration_ms), 1) AS p99_ms
 FROM spans
 WHERE start_time >= {now} - interval '1 hour'
   AND kind IN ('SERVER', 'CONSUMER')
@@ -58,7 +58,7 @@ ORDER BY duration_ms DESC
 LIMIT 5";
 
 const NEVER_RANG: &str = "\
-SELECT date_bin(interval '10 minutes', call.start_time) AS from_time,
+SELECT time_bucket('10 minutes', call.start_time) AS from_time,
        push.attributes['push.provider'] AS provider,
        count(DISTINCT call.trace_id) AS calls,
        count(*) AS push_timeouts
