@@ -32,8 +32,8 @@ pub enum Error {
     /// The query failed while it ran, on a value that it met. Change the query.
     #[error("{0}")]
     Execution(String),
-    /// The query needed more than `SessionOptions` allows, or was cancelled. Narrow it, or raise the
-    /// limit named.
+    /// The query needed more than `SessionOptions` allows, or was cancelled. Narrow it, or raise
+    /// the limit named.
     #[error("{0}")]
     Limit(String),
     /// The store could not be read.
@@ -42,6 +42,16 @@ pub enum Error {
 }
 
 /// Why a query cannot be planned, and where in its text that shows. `Display` gives the words.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # let store = amida::Store::in_memory();
+/// let failed = amida_sql::Session::new(&store).query("SELECT 1 FROM span").await;
+/// let Err(amida_sql::Error::Plan(error)) = failed else { panic!("there is no such table") };
+/// println!("{}: {:?}", error.words(), error.place());
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanError {
     words: String,

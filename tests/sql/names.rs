@@ -80,7 +80,8 @@ async fn nothing_silly_is_offered() {
         (
             "SELECT kinds FROM traces",
             "no column is named 'kinds'; there are trace_id, root_service, root_operation, \
-             start_time, end_time, duration, duration_ns, duration_ms, span_count, error_count and services",
+             start_time, end_time, duration, duration_ns, duration_ms, span_count, error_count \
+             and services",
         ),
         ("SELECT frobnicate(1)", "no function is named 'frobnicate'; SHOW FUNCTIONS lists them"),
         ("SELECT nothing FROM (SELECT 1 AS a)", "no column is named 'nothing'; there is a"),

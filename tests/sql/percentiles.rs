@@ -249,8 +249,9 @@ async fn percentiles_keep_the_type_take_filters_and_open_windows() {
     let sql = "SELECT count(DISTINCT p) FROM (SELECT p50(duration_ns) OVER \
                (PARTITION BY service_name) AS p FROM spans)";
     assert!(ask(&s, sql).await[0].parse::<u64>().expect("a number") > 10);
-    let running = "SELECT p FROM (SELECT span_id, p50(duration_ns) OVER (ORDER BY span_id) AS p \
-                   FROM spans WHERE trace_id < 'ab000000000000000000000000000004') ORDER BY span_id";
+    let running = "SELECT p FROM (
+                     SELECT span_id, p50(duration_ns) OVER (ORDER BY span_id) AS p FROM spans
+                     WHERE trace_id < 'ab000000000000000000000000000004') ORDER BY span_id";
     assert_eq!(ask(&s, running).await, ["1000", "1000", "4000"]);
 }
 

@@ -4,9 +4,17 @@
 
 use std::collections::BTreeMap;
 
+use super::examples::Examples;
 use super::json::ValueType;
 
 /// Where an attribute stands.
+///
+/// ```
+/// use amida::Scope;
+///
+/// let words: Vec<&str> = Scope::ALL.iter().map(|scope| scope.word()).collect();
+/// assert_eq!(words, ["span", "resource", "scope", "event", "link"]);
+/// ```
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
@@ -42,10 +50,33 @@ impl Scope {
 }
 
 /// How often each type was seen for one key, by `ValueType::ALL`'s order.
+///
+/// ```
+/// use amida::json::ValueType;
+/// use amida::{SqlType, TypeCounts};
+///
+/// let mut counts = TypeCounts::default();
+/// counts.add(ValueType::Int, 3);
+/// counts.add(ValueType::String, 1);
+/// assert_eq!(counts.seen(), [(ValueType::Int, 3), (ValueType::String, 1)]);
+/// assert_eq!((counts.total(), counts.sql_type()), (4, SqlType::Mixed));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct TypeCounts(pub [u64; 5]);
 
 /// The type a key has in SQL.
+///
+/// ```
+/// use amida::json::ValueType;
+/// use amida::{SqlType, TypeCounts};
+///
+/// let mut counts = TypeCounts::default();
+/// assert_eq!(counts.sql_type(), SqlType::Unknown);
+/// counts.add(ValueType::Int, 1);
+/// assert_eq!(counts.sql_type(), SqlType::One(ValueType::Int));
+/// counts.add(ValueType::Double, 1); // integers and doubles together are doubles
+/// assert_eq!(counts.sql_type(), SqlType::One(ValueType::Double));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SqlType {
     /// Never seen: text, and null in every row.
@@ -95,6 +126,14 @@ impl TypeCounts {
 }
 
 /// A key whose values stand a second time in a flat, typed column of the segments.
+///
+/// ```
+/// use amida::{Promoted, PromotedType, Scope};
+///
+/// let key = "http.route".to_owned();
+/// let promoted = Promoted { scope: Scope::Span, key, value_type: PromotedType::String };
+/// assert_eq!(promoted.column_name(), "attr.http.route");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Promoted {
     /// `Span` or `Resource`.
@@ -106,6 +145,13 @@ pub struct Promoted {
 }
 
 /// The type of a promoted column.
+///
+/// ```
+/// use amida::{Options, PromotedType};
+///
+/// let keys = [("user.id".to_owned(), PromotedType::String)];
+/// let options = Options::default().promote(keys); // a column of its own from the first flush on
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PromotedType {
@@ -150,49 +196,29 @@ impl Promoted {
     }
 }
 
-/// One value of each type that a key had, as text: the first that was seen. By `ValueType::ALL`'s
-/// order.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Examples([Option<Box<str>>; 5]);
-
-impl Examples {
-    /// Most bytes of an example; longer values are cut, and end in `...` then.
-    pub const BYTES_MAX: usize = 64;
-
-    /// Whether a value of this type is still wanted.
-    pub fn wants(&self, value_type: ValueType) -> bool {
-        self.0[value_type as usize].is_none()
-    }
-
-    /// Takes a value as text, unless there is one of its type.
-    pub fn add(&mut self, value_type: ValueType, text: &str) {
-        let example = &mut self.0[value_type as usize];
-        if example.is_none() {
-            *example = Some(if text.len() <= Self::BYTES_MAX {
-                text.into()
-            } else {
-                const MORE: &str = "...";
-                let cut = text.floor_char_boundary(Self::BYTES_MAX - MORE.len());
-                format!("{}{MORE}", &text[..cut]).into()
-            });
-        }
-    }
-
-    /// The value of this type, as text.
-    pub fn get(&self, value_type: ValueType) -> Option<&str> {
-        self.0[value_type as usize].as_deref()
-    }
-
-    fn merge(&mut self, other: &Examples) {
-        for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
-            if mine.is_none() {
-                mine.clone_from(theirs);
-            }
-        }
-    }
-}
-
 /// Keys with their type counts and examples, per scope, bounded.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use amida::{RequestBuilder, Resource, SpanBuilder, Store};
+/// # let store = Store::in_memory();
+/// # let id = "4bf92f3577b34da6a3ce929d0e0e4736".parse()?;
+/// # let span = SpanBuilder::new(id, "00f067aa0ba902b7".parse()?, "GET /cart")
+/// #     .attribute("http.response.status_code", 503);
+/// # let body = RequestBuilder::new(Resource::new("checkout")).span(span).finish();
+/// # let _receipt = store.append_otlp(body)?;
+/// use amida::json::ValueType;
+/// use amida::{Scope, SqlType};
+///
+/// let catalog = store.snapshot().catalog()?;
+/// let found = catalog.sql_type(Scope::Span, "http.response.status_code");
+/// assert_eq!(found, SqlType::One(ValueType::Int));
+/// for (key, counts) in catalog.keys(Scope::Span) {
+///     println!("{key}: {} values", counts.total());
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Catalog {
     keys: BTreeMap<Scope, BTreeMap<String, TypeCounts>>,

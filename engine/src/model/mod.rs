@@ -10,10 +10,12 @@
 //! | hot | `HotBatch`: accepted, visible, not yet decoded |
 //! | json | attributes, events and links as text |
 //! | catalog | attribute keys, their types, promoted keys |
+//! | examples | a value of each type of a key |
 //! | predicate | which spans a scan returns |
 
 pub mod batch;
 pub mod catalog;
+pub mod examples;
 pub mod hot;
 pub mod ids;
 pub mod json;

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::wire::{ANY_VALUE_DEPTH_MAX, Fields};
-use crate::model::catalog::{Catalog, Examples, Scope, TypeCounts};
+use crate::model::catalog::{Catalog, Scope, TypeCounts};
+use crate::model::examples::Examples;
 use crate::model::json::{self, ValueType};
 use crate::model::schema::Marks;
 

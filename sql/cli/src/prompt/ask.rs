@@ -1,6 +1,7 @@
 //! One statement, from its text to rows on the screen, until Ctrl-C.
 //!
-//! The query runs in the threads of a runtime of its own: whatever keeps them busy, Ctrl-C is heard.
+//! The query runs in the threads of a runtime of its own: whatever keeps them busy, Ctrl-C is
+//! heard.
 
 use std::time::{Duration, Instant};
 
@@ -126,6 +127,12 @@ pub async fn ask(
     if let Some(canceller) = canceller {
         canceller.cancel();
     }
+    show_rest(&mut asked, answer, screen);
+    asked
+}
+
+/// Ends the answer and the screen.
+fn show_rest(asked: &mut Asked, answer: Option<Answer>, screen: Screen) {
     // A pager that is left early has shown what the user wanted of a finished answer.
     match (&asked.end, answer) {
         (End::Done, Some(answer)) => match answer.finish() {
@@ -138,7 +145,6 @@ pub async fn ask(
     if let Err(error) = screen.finish() {
         asked.end = End::NotShown(error.to_string());
     }
-    asked
 }
 
 fn not_shown(failure: Failure) -> End {

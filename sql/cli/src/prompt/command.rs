@@ -43,8 +43,9 @@ pub fn help() -> String {
          \n\
          {}\n\
          \n\
-         Tab completes tables, columns, functions, and keys in attributes['.. Up and down: history;\n\
-         Ctrl-R searches it. Ctrl-C clears the text, or cancels the query that runs; Ctrl-D leaves.",
+         Tab completes tables, columns, functions, and keys in attributes['.. Up and down:\n\
+         history; Ctrl-R searches it. Ctrl-C clears the text, or cancels the query that runs;\n\
+         Ctrl-D leaves.",
         commands.join("\n")
     )
 }

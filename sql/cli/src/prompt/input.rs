@@ -47,8 +47,8 @@ pub struct Input {
 }
 
 impl Input {
-    /// Reads from the terminal; completion knows what the store of this reader has, and the names as
-    /// soon as they are there.
+    /// Reads from the terminal; completion knows what the store of this reader has, and the names
+    /// as soon as they are there.
     pub fn new(
         reader: Reader,
         names: Arc<OnceLock<Names>>,
