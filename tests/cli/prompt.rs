@@ -38,7 +38,7 @@ fn commands_tell_the_tables_and_the_settings() {
     let home = home();
     store(home.path(), 1);
     let Some(mut terminal) = Terminal::prompt(home.path(), "sql s", &[]) else { return };
-    terminal.ask(".tables", "7 rows in ");
+    terminal.ask(".tables", "8 rows in ");
     terminal.ask(".schema Events", "8 rows in ");
     terminal.ask(".schema event", "did you mean events?");
     terminal.ask(".timing off", "\n");
@@ -56,7 +56,8 @@ fn what_is_wrong_is_told_and_the_prompt_goes_on() {
     let home = home();
     store(home.path(), 1);
     let Some(mut terminal) = Terminal::prompt(home.path(), "sql s", &[]) else { return };
-    terminal.ask("SELECT nme FROM spans;", "error: ");
+    terminal.ask("SELECT nme FROM spans;", "|        ^^^");
+    terminal.ask("SELECT attributes['nope'] FROM spans;", "note: no span has attributes['nope']");
     terminal.ask("DELETE FROM spans;", "error: DELETE is not allowed");
     terminal.press("SELECT 'a\r");
     terminal.wait_for("\n");
@@ -114,9 +115,9 @@ fn tab_completes_tables_columns_and_keys() {
     terminal.ask(".schema nothing", "error: there is no table nothing");
     terminal.press("SELECT attributes['http\t");
     terminal.wait_for(".response.status_code']");
-    terminal.press(", dura\t");
-    terminal.wait_for("duration_");
-    terminal.press("ms FROM spa\t");
+    terminal.press(", duration_m\t");
+    terminal.wait_for("duration_ms");
+    terminal.press(" FROM spa\t");
     terminal.wait_for("ns");
     terminal.ask(";", "1 row in ");
     let picture = terminal.leave();
