@@ -69,7 +69,7 @@ pub use model::predicate::Predicate;
 pub use model::schema::{Marks, span_schema};
 pub use model::time::{Clock, ManualClock, SystemClock};
 pub use model::{json, schema};
-pub use options::{Durability, Options, Retention, days};
+pub use options::{Durability, Options, REQUEST_BYTES_MAX, Retention, days};
 pub use otlp::build::{
     AttributeValue, EventBuilder, InstrumentationScope, LinkBuilder, RequestBuilder, Resource,
     SpanBuilder, SpanKind,

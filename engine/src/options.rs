@@ -7,6 +7,9 @@ use crate::fs::{Fs, RealFs};
 use crate::model::catalog::{Promoted, PromotedType, Scope};
 use crate::model::time::{Clock, SystemClock};
 
+/// Largest request that a store takes, in bytes; larger ones are `Invalid` and have to be split.
+pub const REQUEST_BYTES_MAX: usize = 16 << 20;
+
 /// When an append is acknowledged.
 ///
 /// ```

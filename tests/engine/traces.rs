@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use amida::{RequestBuilder, Resource, SpanBuilder, SpanId, SpanKind, SpanRef, Store, Trace};
+use amida::{
+    InstrumentationScope, RequestBuilder, Resource, SpanBuilder, SpanId, SpanKind, SpanRef, Store,
+    Trace,
+};
 use amida_tests::real;
 use serde_json::Value;
 
@@ -127,6 +130,28 @@ fn a_span_that_was_sent_again_stands_once_and_is_counted() {
     // The repeats hang nowhere and are no circles.
     let circles = trace.spans().filter(|span| trace.is_own_ancestor(*span)).count();
     assert_eq!(circles, 0);
+}
+
+#[test]
+fn spans_that_differ_in_anything_are_no_repeats() {
+    let span = || SpanBuilder::new(TRACE.parse().unwrap(), id(1), "a").start_ns(10).end_ns(20);
+    let (resource, scope) = (|| Resource::new("a"), || InstrumentationScope::new("s"));
+    let body = RequestBuilder::new(resource())
+        .scope(scope())
+        .span(span())
+        .span(span().trace_state("k=v"))
+        .span(span().flags(1))
+        .scope(scope().version("2"))
+        .span(span())
+        .scope(scope().schema_url("u"))
+        .span(span())
+        .resource(resource().schema_url("u"))
+        .scope(scope())
+        .span(span());
+    let store = Store::in_memory();
+    assert_eq!(store.append_otlp(body.finish()).unwrap().accepted(), 6);
+    let trace = store.snapshot().trace(TRACE.parse().unwrap()).unwrap().unwrap();
+    assert_eq!(trace.walk().count(), 6);
 }
 
 #[test]

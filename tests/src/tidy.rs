@@ -336,10 +336,11 @@ pub fn joined_literals(source: &str) -> String {
     lines.fold(first, |joined, line| joined + line.trim_start())
 }
 
-/// The fixed parts of an error that a heading quotes: words in capitals, numbers and dots stand for
-/// what differs. `None` for a line that quotes none.
+/// The fixed parts of an error that a heading or the beginning of a list item quotes: words in
+/// capitals, numbers and dots stand for what differs. `None` for a line that quotes none.
 pub fn quoted_error(line: &str) -> Option<Vec<String>> {
-    let quoted = line.strip_prefix("### `")?.split_once('`')?.0;
+    let quoted = line.strip_prefix("### `").or_else(|| line.strip_prefix("- `"))?;
+    let quoted = quoted.split_once('`')?.0;
     let differs = |word: &&str| {
         let word = word.trim_matches(|c: char| !c.is_alphanumeric());
         word.chars().all(|c| c.is_uppercase() || c.is_ascii_digit())

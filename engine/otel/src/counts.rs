@@ -1,9 +1,8 @@
 //! `Counts`: what became of the spans.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What became of an exporter's spans; a handle that stays good when the exporter is gone into a
 /// provider. Clones count the same spans.
@@ -44,8 +43,7 @@ struct Inner {
     waiting: AtomicU64,
     last_error: Mutex<Option<String>>,
     /// The exporter was shut down: nobody takes what waits any more.
-    closed: Mutex<bool>,
-    closing: Condvar,
+    closed: AtomicBool,
 }
 
 /// Why a span was lost.
@@ -88,13 +86,13 @@ impl Counts {
     /// Spans that found the queue of a [`BatchProcessor`](crate::BatchProcessor) full, or that came
     /// while it was shut down, too late for its last export.
     pub fn dropped(&self) -> u64 {
-        let left = if *lock(&self.0.closed) { self.in_queue() } else { 0 };
+        let left = if self.is_closed() { self.in_queue() } else { 0 };
         self.0.dropped.load(Ordering::Relaxed) + left
     }
 
     /// Spans that ended and are not stored yet; of a [`BatchProcessor`](crate::BatchProcessor).
     pub fn waiting(&self) -> u64 {
-        if *lock(&self.0.closed) { 0 } else { self.in_queue() }
+        if self.is_closed() { 0 } else { self.in_queue() }
     }
 
     /// Spans that will not be in the store: rejected, refused, failed and dropped.
@@ -143,19 +141,11 @@ impl Counts {
 
     /// Ends exporting for ever.
     pub(crate) fn close(&self) {
-        *lock(&self.0.closed) = true;
-        self.0.closing.notify_all();
+        self.0.closed.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        *lock(&self.0.closed)
-    }
-
-    /// Waits this long, or until `close`.
-    pub(crate) fn pause(&self, pause: Duration) {
-        let closed = lock(&self.0.closed);
-        let waited = self.0.closing.wait_timeout_while(closed, pause, |closed| !*closed);
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        self.0.closed.load(Ordering::SeqCst)
     }
 
     /// Counts, and warns when there was no loss of this kind before, and each time that their

@@ -144,14 +144,13 @@ impl Exporter {
         Err((lost, why))
     }
 
-    /// Appends, and again while the store is busy and there is time.
+    /// Appends, and again while the store is busy and there is time. The SDK's processors shut an
+    /// exporter down only when no export runs.
     async fn append(&self, body: Bytes, begun: Instant) -> amida::Result<Receipt> {
         loop {
             match self.submit(body.clone()).await {
-                Err(Error::Busy { .. })
-                    if begun.elapsed() < self.retry_max && !self.counts.is_closed() =>
-                {
-                    self.counts.pause(PAUSE);
+                Err(Error::Busy { .. }) if begun.elapsed() < self.retry_max => {
+                    std::thread::park_timeout(PAUSE);
                 }
                 answer => return answer,
             }

@@ -1,5 +1,6 @@
 //! From the SDK's spans to OTLP requests that the store takes.
 
+use amida::REQUEST_BYTES_MAX;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans};
 use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
@@ -7,9 +8,6 @@ use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_sc
 use opentelemetry_sdk::trace::SpanData;
 use prost::Message;
 use prost::bytes::Bytes;
-
-/// Largest request that the store takes, in bytes.
-const REQUEST_BYTES_MAX: usize = 16 << 20;
 
 /// An OTLP request and how many spans it holds.
 #[derive(Debug)]

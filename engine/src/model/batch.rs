@@ -129,7 +129,8 @@ impl SpanBatch {
         self.0.column(column).as_fixed_size_binary()
     }
 
-    fn counts(&self, column: usize) -> &UInt32Array {
+    /// A column of counts by its position in the schema.
+    pub(crate) fn counts(&self, column: usize) -> &UInt32Array {
         self.0.column(column).as_primitive::<UInt32Type>()
     }
 

@@ -110,6 +110,11 @@ fn drop_repeats<'a>(spans: &'a SpanBatch, rows: &mut Vec<SpanRef<'a>>, copies: &
         let there = arrow::array::Array::is_valid(column, row);
         there.then(|| column.value(row))
     };
+    let dropped = |row: usize| {
+        use col::{DROPPED_ATTRIBUTES_COUNT, DROPPED_EVENTS_COUNT, DROPPED_LINKS_COUNT};
+        [DROPPED_ATTRIBUTES_COUNT, DROPPED_EVENTS_COUNT, DROPPED_LINKS_COUNT]
+            .map(|column| spans.counts(column).value(row))
+    };
     let mut known = HashMap::new();
     rows.retain(|span| {
         let row = span.row();
@@ -120,7 +125,9 @@ fn drop_repeats<'a>(spans: &'a SpanBatch, rows: &mut Vec<SpanRef<'a>>, copies: &
             (span.status_code(), span.status_message()),
             (text(row, col::ATTRIBUTES), text(row, col::RESOURCE_ATTRIBUTES)),
             (text(row, col::EVENTS), text(row, col::LINKS)),
-            (span.scope_name(), span.scope_attributes(), span.flags()),
+            (span.scope_name(), span.scope_attributes(), text(row, col::SCOPE_VERSION)),
+            (text(row, col::RESOURCE_SCHEMA_URL), text(row, col::SCOPE_SCHEMA_URL)),
+            (span.trace_state(), span.flags(), dropped(row)),
         );
         let kept: usize = *known.entry(content).or_insert(row);
         if kept != row {

@@ -10,12 +10,12 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::record::{self, REQUEST_BYTES_MAX};
+use super::record;
 use super::ticket::{self, Pending, Receipt, Ticket};
 use super::{Inner, lock};
 use crate::error::{Error, Result};
 use crate::model::hot::{HotBatch, HotRequest};
-use crate::options::Durability;
+use crate::options::{Durability, REQUEST_BYTES_MAX};
 use crate::otlp::walk::{Rejection, Verdict, walk};
 use crate::wal::{FileHeader, Group, RecordKind, WalWriter};
 

@@ -8,9 +8,6 @@ use bytes::Bytes;
 use crate::codec::Decoder;
 use crate::otlp::walk::{Reason, Rejection, Verdict, Walked, walk};
 
-/// Largest request that is taken, in bytes.
-pub const REQUEST_BYTES_MAX: usize = 16 << 20;
-
 /// What stands before the body.
 pub fn head(ingest_ns: i64, rejected: &[Rejection]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(12 + rejected.len() * 5);

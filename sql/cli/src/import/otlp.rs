@@ -2,14 +2,11 @@
 
 use std::io::{self, Read};
 
-use amida::{JsonRequests, json_to_requests};
+use amida::{JsonRequests, REQUEST_BYTES_MAX, json_to_requests};
 
 use super::protobuf::Split;
 use super::sink::Sink;
 use super::sniff::ZSTD;
-
-/// Largest request that is handed to the store as it is; the store's own limit.
-const REQUEST_BYTES_MAX: usize = 16 << 20;
 
 /// Larger ones are cut into parts of this size.
 const PART_BYTES: usize = 4 << 20;

@@ -90,10 +90,7 @@ pub fn visible(text: &str) -> String {
             '\n' => shown.push_str("\\n"),
             '\t' => shown.push_str("\\t"),
             '\r' => shown.push_str("\\r"),
-            // Beside the control characters: those that reorder the text around them.
-            c if c.is_control()
-                || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
-            {
+            c if is_command(c) => {
                 // Writing to a String cannot fail.
                 let _ = write!(shown, "\\u{{{:x}}}", u32::from(c));
             }
@@ -101,6 +98,15 @@ pub fn visible(text: &str) -> String {
         }
     }
     shown
+}
+
+/// Controls, and what is invisible or reorders the text around it; the waterfall escapes the same.
+fn is_command(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]

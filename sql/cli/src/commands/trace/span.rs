@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use amida::json::{entries, read_raw};
-use amida::{SpanId, SpanRef, Trace};
+use amida::{CriticalPath, SpanId, SpanRef, Trace};
 
 use super::json::words;
 use super::rfc3339;
@@ -12,11 +12,12 @@ use crate::output::visible;
 /// All that is stored of the spans with this id: one, or the halves of a call.
 pub fn text(trace: &Trace, id: SpanId) -> String {
     let spans = trace.walk().filter(|(span, _)| span.span_id() == id);
-    let texts: Vec<String> = spans.map(|(span, _)| one(trace, span)).collect();
+    let path = trace.critical_path();
+    let texts: Vec<String> = spans.map(|(span, _)| one(trace, &path, span)).collect();
     texts.join("\n\n")
 }
 
-fn one(trace: &Trace, span: SpanRef<'_>) -> String {
+fn one(trace: &Trace, path: &CriticalPath, span: SpanRef<'_>) -> String {
     let mut out = String::new();
     let mut line = |key: &str, value: &str| {
         if !value.is_empty() {
@@ -34,7 +35,6 @@ fn one(trace: &Trace, span: SpanRef<'_>) -> String {
     line("start", &rfc3339(start));
     line("end", &rfc3339(end));
     line("duration", &amount(span.duration_ns()));
-    let path = trace.critical_path();
     if path.contains(span) {
         line("critical", &format!("{} of the trace's critical path", amount(path.self_ns(span))));
     }
