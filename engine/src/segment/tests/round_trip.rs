@@ -45,6 +45,8 @@ fn the_operating_systems_files_serve_as_well() {
     drop(segment);
     assert_eq!(disk.fs.list(&dir).unwrap(), ["2.parquet"]);
     disk.fs.remove(&disk.path(2)).unwrap();
+    #[allow(clippy::disallowed_methods)] // a store removes no directories
+    std::fs::remove_dir(&dir).unwrap();
 }
 
 #[test]
