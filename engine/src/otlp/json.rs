@@ -67,7 +67,9 @@ pub fn json_to_requests(text: &[u8]) -> Result<Vec<Bytes>> {
 /// OTLP requests from a stream of OTLP/JSON: an iterator that gives the requests of one document
 /// after the other, with memory bounded by the largest document (at most 256 MiB).
 ///
-/// After an error it ends: what was given before stands.
+/// A document that is none of OTLP traces is an error, and the next one follows: a file of a
+/// Collector may hold other signals too. After bytes that cannot be read further, or that begin no
+/// document, it ends. What was given before an error stands.
 ///
 /// ```
 /// use amida::{JsonRequests, Store};
@@ -110,9 +112,11 @@ impl<R: Read> Iterator for JsonRequests<R> {
                 self.ended = true;
                 return None;
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                self.ended = true;
+                Err(error)
+            }
         };
-        self.ended = requests.is_err();
         Some(requests)
     }
 }

@@ -10,6 +10,7 @@ use crate::output::{self, Align, Table};
 
 #[derive(Debug, Serialize)]
 struct File {
+    #[serde(serialize_with = "crate::output::path")]
     path: PathBuf,
     spans: u64,
     bytes: u64,

@@ -15,6 +15,7 @@ use crate::output::{self, Align, Table};
 
 #[derive(Debug, Serialize)]
 struct Report<'a> {
+    #[serde(serialize_with = "crate::output::path")]
     dir: &'a Path,
     spans: u64,
     traces: u64,

@@ -91,6 +91,7 @@ struct Answer {
 /// All of it, as a program reads it.
 #[derive(serde::Serialize)]
 struct Report<'a> {
+    #[serde(serialize_with = "crate::output::path")]
     dir: &'a Path,
     seed: u64,
     end: String,

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use amida::Snapshot;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use self::args::ExportFormat;
 use self::select::Joined;
@@ -81,9 +81,17 @@ pub fn run(args: &ExportArgs) -> Result<Outcome, Failure> {
     Ok(Outcome::Good)
 }
 
+fn shown<S: Serializer>(file: &Option<&Path>, to: S) -> Result<S::Ok, S::Error> {
+    match file {
+        Some(file) => output::path(file, to),
+        None => to.serialize_none(),
+    }
+}
+
 /// What was written.
 #[derive(Debug, Serialize)]
 struct Summary<'a> {
+    #[serde(serialize_with = "shown")]
     file: Option<&'a Path>,
     format: &'static str,
     spans: u64,

@@ -24,15 +24,22 @@ pub fn json(head: &[u8]) -> InputFormat {
     let is_answer = keys.has(&["data"])
         && (keys.has(&around) || keys.has_inside(&["traceID", "spans", "processes"]));
     let is_empty = keys.outer == ["data"] && keys.inner.is_empty() && keys.data_is_list;
-    if is_answer || is_empty || keys.has(&["traceID"]) {
+    let is_trace = keys.has(&["spans"]) && keys.has(&["processes"]);
+    if is_answer || is_empty || is_trace || keys.has(&["traceID"]) {
         return InputFormat::JaegerJson;
     }
-    let is_row = keys.has(&["traceId"]) && keys.has(&["id"]);
+    // Other formats that have one of these have the other key too.
+    let is_row = (keys.has(&["traceId"]) && !keys.has(&["spanId"]))
+        || keys.has(&["localEndpoint", "remoteEndpoint"])
+        || (keys.has(&["annotations"]) && !keys.has(&["trace_id"]));
     let no_rows = head.iter().all(|byte| byte.is_ascii_whitespace() || b"[],".contains(byte));
     if is_row || no_rows { InputFormat::ZipkinJson } else { InputFormat::OtlpJson }
 }
 
-/// Keys of the first object, and of the first one in its `data`.
+/// Most rows of a list that are looked at: one that lacks a key says nothing about the others.
+const ROWS_MAX: usize = 16;
+
+/// Keys of the first objects, and of the first one in their `data`.
 #[derive(Debug, Default)]
 struct Keys {
     outer: Vec<String>,
@@ -88,14 +95,16 @@ impl<'de> Visitor<'de> for Look<'_> {
         Ok(())
     }
 
-    /// Looks into the elements until one had keys.
+    /// Looks into the first elements that have keys.
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         let Self { keys, inside } = self;
         keys.data_is_list |= inside;
-        while (if inside { &keys.inner } else { &keys.outer }).is_empty() {
+        let mut rows = 0;
+        while rows < ROWS_MAX {
             if list.next_element_seed(Look { keys: &mut *keys, inside })?.is_none() {
                 return Ok(());
             }
+            rows += usize::from(!(if inside { &keys.inner } else { &keys.outer }).is_empty());
         }
         while list.next_element::<IgnoredAny>()?.is_some() {}
         Ok(())
@@ -132,11 +141,18 @@ mod tests {
             (r#"[{"id":"2","annotations":[{"timestamp":1}],"traceId":"1"}]"#, ZipkinJson),
             (r#"[[],[{"id":"2","traceId":"1"}]]"#, ZipkinJson),
             ("{\"traceId\":\"1\",\"id\":\"2\"}\n{", ZipkinJson),
+            (r#"[{"traceId":"1","name":"x"},{"traceId":"1","id":"2"}]"#, ZipkinJson),
+            (r#"[{"id":"2"},{"traceId":"1","id":"2"}]"#, ZipkinJson),
+            (r#"[{"annotations":[{"timestamp":1,"value":"a"#, ZipkinJson),
+            (r#"[{"processes":{},"spans":[{"spanID":"1","traceID":"2"}]}]"#, JaegerJson),
+            (r#"{"processes":{},"spans":[{"logs":["#, JaegerJson),
             (" [ ] ", ZipkinJson),
             ("[[],[]]", ZipkinJson),
             (r#"[{"SpanContext":{}}]"#, OtlpJson),
             (r#"{"data":{"a":1}}"#, OtlpJson),
             (r#"{"batches":[]}"#, OtlpJson),
+            (r#"{"traceId":"1","spanId":"2","id":"3"}"#, OtlpJson),
+            (r#"{"trace_id":"1-2-3","id":"2","annotations":{}}"#, OtlpJson),
             ("{}", OtlpJson),
         ] {
             assert_eq!(json(text.as_bytes()), is, "{text}");

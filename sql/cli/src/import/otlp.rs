@@ -23,7 +23,8 @@ const MESSAGE_BYTES_MAX: usize = 256 << 20;
 /// What is wrong and where, in words; or what the sink said. What was handed over before stands.
 pub fn json(input: impl Read, sink: &mut dyn Sink) -> Result<(), String> {
     let mut joined = Vec::new();
-    let mut ended = Ok(());
+    let mut first_error = None;
+    let mut others = 0;
     for document in JsonRequests::new(input) {
         match document {
             Ok(requests) => {
@@ -35,13 +36,20 @@ pub fn json(input: impl Read, sink: &mut dyn Sink) -> Result<(), String> {
                     }
                 }
             }
-            Err(error) => ended = Err(error.to_string()),
+            // Other signals may stand between traces; each document stands for itself.
+            Err(error) if first_error.is_none() => first_error = Some(error.to_string()),
+            Err(_) => others += 1,
         }
     }
     if !joined.is_empty() {
         sink.append(joined)?;
     }
-    ended
+    match (first_error, others) {
+        (None, _) => Ok(()),
+        (Some(why), 0) => Err(why),
+        (Some(why), 1) => Err(format!("{why}; one more document is not read")),
+        (Some(why), _) => Err(format!("{why}; {others} more documents are not read")),
+    }
 }
 
 /// One request, cut where it is larger than the store takes.
@@ -169,10 +177,22 @@ mod tests {
     }
 
     #[test]
-    fn small_documents_are_joined_and_those_before_an_error_are_kept() {
+    fn small_documents_are_joined_and_those_around_an_error_are_kept() {
         let text = format!("{SPANS}\n{SPANS}\n{{\"resourceSpans\":7}}\n{SPANS}");
         let (requests, ended) = read_all(|text, sink| json(text, sink), text.as_bytes());
-        assert_eq!(requests, [[body(), body()].concat()]);
+        assert_eq!(requests, [[body(), body(), body()].concat()]);
         assert!(ended.unwrap_err().starts_with("line 5 column"));
+    }
+
+    #[test]
+    fn other_signals_between_traces_cost_only_themselves() {
+        let text = format!(
+            "{{\"resourceMetrics\":[]}}\n{SPANS}\n{{\"resourceLogs\":[]}}\n{{}}\n{SPANS}\n{{\"a\""
+        );
+        let (requests, ended) = read_all(|text, sink| json(text, sink), text.as_bytes());
+        assert_eq!(requests, [[body(), body()].concat()]);
+        let why = ended.unwrap_err();
+        assert!(why.contains("line 1 column 1: this is OTLP metrics, not traces"), "{why}");
+        assert!(why.ends_with("; 3 more documents are not read"), "{why}");
     }
 }

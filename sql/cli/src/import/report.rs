@@ -14,6 +14,7 @@ use crate::output::{self, Align, Table};
 /// What became of one file.
 #[derive(Debug, Serialize)]
 pub struct FileReport {
+    #[serde(serialize_with = "crate::output::path")]
     path: PathBuf,
     /// `None` when it was not recognised.
     pub format: Option<&'static str>,
@@ -56,7 +57,7 @@ impl FileReport {
     pub fn failed(mut self, why: String) -> Self {
         self.error = Some(match self.accepted {
             0 => why,
-            spans => format!("{why}; stored before that: {}", output::things(spans, "span")),
+            spans => format!("{why}; stored all the same: {}", output::things(spans, "span")),
         });
         self
     }
@@ -65,6 +66,7 @@ impl FileReport {
 /// What became of all files.
 #[derive(Debug, Serialize)]
 pub struct Report<'a> {
+    #[serde(serialize_with = "crate::output::path")]
     dir: &'a Path,
     files: Vec<FileReport>,
     accepted: u64,

@@ -12,8 +12,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::commands::Failure;
 
@@ -70,6 +71,11 @@ pub fn things(number: u64, thing: &str) -> String {
 /// Bytes with a unit: `1.50 MiB`.
 pub fn bytes(number: u64) -> String {
     indicatif::BinaryBytes(number).to_string()
+}
+
+/// A path in a report. JSON is text: what is no UTF-8 in a path is replaced.
+pub fn path<P: AsRef<Path>, S: Serializer>(path: &P, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&path.as_ref().display())
 }
 
 /// Reasons with their counts: `3 bad_trace_id, 1 bad_span_id`; `none`.

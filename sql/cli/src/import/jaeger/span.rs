@@ -158,10 +158,11 @@ impl Tags {
     fn see(&mut self, key: &str, value: &AttributeValue) {
         match (key, value) {
             ("span.kind", AttributeValue::String(word)) => self.kind = kind(word),
-            // As Jaeger's UI has it: other text is not an error.
-            ("error", AttributeValue::Bool(error)) => self.is_error |= *error,
+            // As Jaeger's UI has it: other text is not an error. Of tags that repeat the last one
+            // is kept, so it decides.
+            ("error", AttributeValue::Bool(error)) => self.is_error = *error,
             ("error", AttributeValue::String(text)) => {
-                self.is_error |= text.eq_ignore_ascii_case("true");
+                self.is_error = text.eq_ignore_ascii_case("true");
             }
             _ => self.otel.see(key, value),
         }
@@ -245,6 +246,9 @@ fn list<'v>(span: &'v Map<String, Value>, key: &str, notes: &mut Notes) -> &'v [
     }
 }
 
+/// Where a tag has its value: in Jaeger's own JSON, or in that of its protobuf.
+const VALUES: [&str; 6] = ["value", "vStr", "vBool", "vInt64", "vFloat64", "vBinary"];
+
 /// Calls `each` for the tags of a span or process, or the fields of a log: a list of
 /// `{"key": .., "type": .., "value": ..}`, or an object as some tools write it.
 pub fn each_tag(
@@ -259,10 +263,13 @@ pub fn each_tag(
             for (index, tag) in list.iter().enumerate() {
                 match tag.get("key").and_then(Value::as_str) {
                     Some(key) => {
-                        let kind = tag.get("type").and_then(Value::as_str);
-                        let kind = kind.map(str::to_ascii_lowercase);
-                        let value = tag.get("value").unwrap_or(&Value::Null);
-                        each(key, values::typed(kind.as_deref(), value));
+                        let kind = tag.get("type").or_else(|| tag.get("vType"));
+                        let kind = kind.and_then(Value::as_str).map(str::to_ascii_lowercase);
+                        let value = VALUES.iter().find_map(|name| tag.get(*name));
+                        if value.is_none() {
+                            notes.unreadable(format_args!("{place}[{index}].value"));
+                        }
+                        each(key, values::typed(kind.as_deref(), value.unwrap_or(&Value::Null)));
                     }
                     None => notes.unreadable(format_args!("{place}[{index}]")),
                 }

@@ -83,6 +83,28 @@ fn only_a_true_error_tag_or_a_status_code_is_an_error() {
 }
 
 #[test]
+fn of_tags_that_repeat_the_last_one_counts_for_the_status_too() {
+    let error = |value: bool| json!({"key": "error", "type": "bool", "value": value});
+    for (last, status) in [(true, "ERROR"), (false, "UNSET")] {
+        let span = one(&json!({"tags": [error(!last), error(last)]}));
+        assert_eq!((&span["attributes"]["error"], &span["status"]), (&json!(last), &json!(status)));
+    }
+}
+
+#[test]
+fn tags_in_the_json_of_jaegers_protobuf_are_read_and_those_without_a_value_are_named() {
+    let span = one(&json!({"tags": [
+        {"key": "code", "vType": "INT64", "vInt64": "500"},
+        {"key": "ok", "vType": "BOOL", "vBool": true},
+        {"key": "text", "vType": "STRING", "vStr": "a"},
+        {"key": "none", "type": "string"},
+    ]}));
+    let expected = json!({"code": 500, "ok": true, "text": "a", "none": null,
+        "amida.source.unreadable": ["tags[3].value"]});
+    assert_eq!(span["attributes"], expected);
+}
+
+#[test]
 fn the_first_child_of_the_same_trace_is_the_parent_and_the_rest_are_links() {
     let references = json!([
         reference("FOLLOWS_FROM", "a1", "c1"),

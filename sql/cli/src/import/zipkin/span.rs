@@ -24,6 +24,8 @@ pub struct Row {
     /// What the local endpoint calls itself.
     pub service: Option<String>,
     duration_ns: i64,
+    /// Annotations, some without a time.
+    events: Vec<(Option<i64>, String)>,
     builder: SpanBuilder,
     scope: Scope,
 }
@@ -42,7 +44,12 @@ impl Row {
         // `translate` checked it against a start of its own; a start from elsewhere is a time too,
         // and what does not fit the store marks or rejects.
         let end = start.saturating_add(self.duration_ns);
-        (self.builder.start_ns(start).end_ns(end), self.scope)
+        let mut builder = self.builder.start_ns(start).end_ns(end);
+        for (time, text) in self.events {
+            // A time that is not known is that of the span.
+            builder = builder.event(EventBuilder::new(&text, time.unwrap_or(start)));
+        }
+        (builder, self.scope)
     }
 }
 
@@ -95,13 +102,20 @@ pub fn translate(row: &Map<String, Value>) -> Result<Row, &'static str> {
         }
         builder = builder.attribute(&key, value);
     }
-    for (time, text) in events {
-        // A time that is not known yet is that of the span; the store keeps a zero as such.
-        builder = builder.event(EventBuilder::new(&text, time.or(start).unwrap_or(0)));
-    }
     let (builder, scope) = otel.onto(builder, error.as_deref());
     let builder = notes.onto(builder);
-    Ok(Row { trace_id, span_id, parent, is_shared, start, service, duration_ns, builder, scope })
+    Ok(Row {
+        trace_id,
+        span_id,
+        parent,
+        is_shared,
+        start,
+        service,
+        duration_ns,
+        events,
+        builder,
+        scope,
+    })
 }
 
 /// Adds who took part; gives the service that made the span.
@@ -154,7 +168,7 @@ fn times(
         notes.keep("duration", "none");
     }
     let duration = duration.unwrap_or(0);
-    let first = || events.iter().filter_map(|(time, _)| *time).filter(|ns| *ns > 0).min();
+    let first = || events.iter().filter_map(|(time, _)| *time).min();
     let start = own.or_else(|| {
         let first = first()?;
         notes.keep("timestamp", "annotation");
@@ -186,8 +200,9 @@ fn annotations(row: &Map<String, Value>, notes: &mut Notes) -> Vec<(Option<i64>,
             notes.unreadable(format_args!("annotations[{index}]"));
             continue;
         };
+        // A zero says that the time is not known, as for the row.
         let time = values::micros(annotation.get("timestamp")).ok().flatten();
-        let time = time.filter(|ns| *ns >= 0);
+        let time = time.filter(|ns| *ns > 0);
         if time.is_none() {
             notes.unreadable(format_args!("annotations[{index}].timestamp"));
         }

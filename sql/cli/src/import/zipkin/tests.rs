@@ -126,6 +126,23 @@ fn a_row_without_a_time_takes_it_from_annotations_its_parent_or_its_trace() {
 }
 
 #[test]
+fn an_annotation_without_a_time_has_that_of_its_span_wherever_that_is_from() {
+    let untimed = json!([{"value": "a"}, {"timestamp": 0, "value": "b"}]);
+    let text = json!([
+        timed("1", None, &json!({"annotations": untimed})),
+        timed("2", Some("1"), &json!({"timestamp": null, "annotations": untimed})),
+    ]);
+    let found = import(read, &text.to_string());
+    for id in ["1", "2"] {
+        let span = found.span(id);
+        assert_eq!(span["events"].as_array().unwrap().len(), 2);
+        for event in span["events"].as_array().unwrap() {
+            assert_eq!(event["time"], span["start"], "{id}");
+        }
+    }
+}
+
+#[test]
 fn the_server_half_of_a_shared_span_takes_the_time_of_the_client_half() {
     let client = json!({"timestamp": 1_700_000_000_000_060_i64, "kind": "CLIENT"});
     let text = json!([
