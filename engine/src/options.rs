@@ -59,7 +59,8 @@ impl Retention {
         Self { age_max: Some(age), bytes_max: None }
     }
 
-    /// Drops the oldest segments while all segments together have more bytes than this.
+    /// Drops the oldest segments while all segments together have more bytes than this; never the
+    /// newest one. Segments are made to have at most an eighth of it, so that a drop removes little.
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.bytes_max = Some(bytes);
         self
@@ -214,7 +215,8 @@ impl Options {
         self
     }
 
-    /// Largest segment that compaction makes; 1 GiB by default.
+    /// Largest segment that compaction makes; 1 GiB by default, and at most an eighth of
+    /// `Retention::max_bytes`.
     pub fn segment_bytes_max(mut self, bytes: u64) -> Self {
         self.segment_bytes_max = bytes.max(1);
         self

@@ -29,11 +29,15 @@ pub struct CompactionLimits {
 }
 
 impl CompactionLimits {
-    /// Limits that suit this retention: a segment spans at most an eighth of the time that spans
-    /// are kept, and at least an hour.
+    /// Limits that suit this retention, which drops whole segments: a segment has at most an eighth
+    /// of the bytes that are kept, and spans at most an eighth of the time, and at least an hour.
     pub fn new(segment_bytes_max: u64, retention: &Retention) -> Self {
+        let bytes = retention.bytes_max.map_or(u64::MAX, |bytes| bytes / 8);
         let eighth = retention.age_max.map_or(Duration::MAX, |age| age / 8);
-        Self { segment_bytes_max, ingest_span_max: eighth.max(Duration::from_secs(3600)) }
+        Self {
+            segment_bytes_max: segment_bytes_max.min(bytes),
+            ingest_span_max: eighth.max(Duration::from_secs(3600)),
+        }
     }
 
     fn allow(&self, run: &[SegmentEntry]) -> bool {
@@ -97,7 +101,8 @@ fn tier(bytes: u64) -> u32 {
     (bytes / TIER_BYTES).checked_ilog(4).map_or(0, |log| log + 1)
 }
 
-/// How many of the first segments retention drops now.
+/// How many of the first segments retention drops now. The newest is never dropped for its bytes:
+/// a store that was just written to is not empty.
 pub fn expired(version: &Version, retention: &Retention, now_ns: i64) -> usize {
     let too_old = retention.age_max.map_or(0, |age| {
         let age = i64::try_from(age.as_nanos()).unwrap_or(i64::MAX);
@@ -109,6 +114,7 @@ pub fn expired(version: &Version, retention: &Retention, now_ns: i64) -> usize {
         version
             .segments
             .iter()
+            .take(version.segments.len().saturating_sub(1))
             .take_while(|segment| {
                 let over = bytes > bytes_max;
                 bytes -= segment.bytes;

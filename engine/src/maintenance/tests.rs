@@ -62,6 +62,21 @@ fn retention_drops_the_oldest_by_time_of_ingest_and_by_bytes() {
     assert_eq!(expired(&four, &Retention::forever(), i64::MAX), 0);
 }
 
+/// A store of 512 MiB was merged into one segment of 490 MiB, which retention then dropped whole.
+#[test]
+fn what_one_drop_of_retention_removes_is_small() {
+    let limits = CompactionLimits::new(1 << 30, &Retention::forever().max_bytes(512 << 20));
+    assert_eq!(limits.segment_bytes_max, 64 << 20);
+    let many = version(&[8; 64]);
+    assert_eq!(next_merge(&many, &limits), Some(0..8));
+    assert!(all_merges(&many, &limits).iter().all(|run| run.len() == 8));
+    // A segment that is too large all the same, from before or from elsewhere, is not dropped while
+    // it is the newest.
+    let bytes = |mib: u64| Retention::forever().max_bytes(mib << 20);
+    assert_eq!(expired(&version(&[70]), &bytes(16), 0), 0);
+    assert_eq!(expired(&version(&[1, 70]), &bytes(16), 0), 1);
+}
+
 #[test]
 fn frequent_keys_of_one_type_are_promoted_and_stay_promoted() {
     let mut catalog = Catalog::default();

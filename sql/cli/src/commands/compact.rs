@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use amida::{Retention, Stats, Store};
+use amida::{Reader, Retention, Stats, Store};
 use serde::Serialize;
 
 use super::{Failure, Outcome};
@@ -36,12 +36,21 @@ impl From<&Stats> for Side {
     }
 }
 
+/// Segments of this size are made in any store.
+const SEGMENT_BYTES: u64 = 16 << 20;
+
 /// Compacts a store that nobody else writes to.
 pub fn run(args: &CompactArgs) -> Result<Outcome, Failure> {
     let started = Instant::now();
     // The owner of the store says how long spans are kept; a tool that is run once in between
-    // must not drop them by limits that the owner never set.
-    let store = Store::options().must_exist().retention(Retention::forever()).open(&args.dir)?;
+    // must not drop them by limits that the owner never set. The owner drops whole segments: an
+    // eighth of what there is now is at most an eighth of what it keeps.
+    let bytes = Reader::open(&args.dir)?.stats().segment_bytes;
+    let store = Store::options()
+        .must_exist()
+        .retention(Retention::forever())
+        .segment_bytes_max((bytes / 8).max(SEGMENT_BYTES))
+        .open(&args.dir)?;
     let before = store.stats();
     store.flush()?;
     store.compact()?;
