@@ -60,7 +60,7 @@ impl Retention {
     }
 
     /// Drops the oldest segments while all segments together have more bytes than this; never the
-    /// newest one. Segments are made to have at most an eighth of it, so that a drop removes little.
+    /// newest one. Compaction makes segments of at most an eighth of it: a drop removes little.
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.bytes_max = Some(bytes);
         self

@@ -370,3 +370,25 @@ fn spans_dropped_by_retention_are_counted_and_snapshots_keep_theirs() {
     assert_eq!(numbers(&store.snapshot()), once(4..6));
     assert_eq!((store.stats().dropped, store.stats().accepted), (3, 5));
 }
+
+/// A compaction into one segment made the next drop remove everything.
+#[test]
+fn retention_by_bytes_keeps_most_of_what_it_may_keep() {
+    const KEPT: u64 = 1 << 20;
+    let fs = MemoryFs::new();
+    let retention = amida::Retention::forever().max_bytes(KEPT);
+    let store = options(&fs).durability(Durability::Os).retention(retention).open(DIR).unwrap();
+    let mut corpus = Corpus::new(9);
+    let mut least = u64::MAX;
+    for _ in 0..60 {
+        let _ = store.append_otlp(corpus.body(400)).unwrap();
+        store.compact().unwrap();
+        let stats = store.stats();
+        assert!(stats.segment_bytes <= KEPT + KEPT / 8, "{}", stats.segment_bytes);
+        if stats.dropped > 0 {
+            least = least.min(stats.segment_bytes);
+        }
+    }
+    assert!(least < u64::MAX, "nothing was dropped: the test does not reach the limit");
+    assert!(least >= KEPT / 8 * 6, "{least} of {KEPT} bytes were left");
+}
