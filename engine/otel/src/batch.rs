@@ -83,7 +83,8 @@ impl BatchProcessor {
         let lost = self.counts.lost_by_exports() - before;
         if lost > 0 {
             let why = self.counts.last_error().unwrap_or_default();
-            return Err(failure(format!("{lost} spans were not stored: {why}")));
+            let spans = if lost == 1 { "1 span was" } else { &format!("{lost} spans were") };
+            return Err(failure(format!("{spans} not stored: {why}")));
         }
         done.and_then(|()| sync(&self.store))
     }
