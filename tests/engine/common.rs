@@ -1,12 +1,8 @@
 //! What the tests of the engine share.
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
 use std::time::Duration;
 
 use amida::{Durability, ManualClock, MemoryFs, Options, Predicate, Snapshot, Store};
@@ -65,24 +61,6 @@ pub fn numbers(snapshot: &Snapshot) -> BTreeMap<u64, u64> {
 /// Each of these numbers once.
 pub fn once(numbers: impl IntoIterator<Item = u64>) -> BTreeMap<u64, u64> {
     numbers.into_iter().map(|n| (n, 1)).collect()
-}
-
-/// Runs a future on this thread, as an async runtime would.
-pub fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => std::thread::park(),
-        }
-    }
 }
 
 /// Runs a test on a thread of its own and fails when it has not ended after a minute: a test for

@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use amida::{Durability, Error, MemoryFs, Predicate, Reader, Store};
+use amida_tests::block_on;
 use amida_tests::corpus::Corpus;
 
-use crate::common::{
-    DIR, block_on, numbers, once, one_span, open, options, scratch, spans, within_a_minute,
-};
+use crate::common::{DIR, numbers, once, one_span, open, options, scratch, spans, within_a_minute};
 
 fn reader(fs: &MemoryFs) -> Reader {
     options(fs).open_reader(DIR).unwrap()

@@ -1,10 +1,6 @@
 //! Stores, spans and clocks for the tests of the exporter.
 
-use std::future::Future;
-use std::pin::pin;
 use std::sync::{Arc, Condvar, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use amida::{Clock, MemoryFs, Options, Retention, Store, SystemClock};
@@ -129,23 +125,5 @@ pub fn wait_until(come_about: impl Fn() -> bool) {
     while !come_about() {
         assert!(begun.elapsed() < Duration::from_secs(60), "it does not come about");
         std::thread::yield_now();
-    }
-}
-
-/// Runs a future on this thread, as an async runtime would.
-pub fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => std::thread::park(),
-        }
     }
 }

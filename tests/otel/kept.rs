@@ -14,7 +14,9 @@ use amida_otel::opentelemetry_sdk::{Resource, trace::SdkTracer};
 use amida_tests::compare::same_rows;
 use amida_tests::oracle::Row;
 
-use crate::common::{block_on, end_span, rows, span_data, traced};
+use amida_tests::block_on;
+
+use crate::common::{end_span, rows, span_data, traced};
 
 const START_NS: u64 = 1_767_225_600_123_456_789;
 

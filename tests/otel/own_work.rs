@@ -19,7 +19,9 @@ use tracing_subscriber::layer;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::common::{DIR, block_on, on_demand, options, rows, span_data};
+use amida_tests::block_on;
+
+use crate::common::{DIR, on_demand, options, rows, span_data};
 
 /// How often each message of `amida::*` was logged.
 #[derive(Debug, Clone, Default)]

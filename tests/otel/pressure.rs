@@ -12,8 +12,10 @@ use amida_otel::opentelemetry_sdk::trace::{
 };
 use amida_otel::{Counts, Exporter};
 
+use amida_tests::block_on;
+
 use crate::common::{
-    DIR, Gate, block_on, end_span, names, on_demand, options, span_data, traced, wait_until,
+    DIR, Gate, end_span, names, on_demand, options, span_data, traced, wait_until,
 };
 
 const BATCH_THREAD: &str = "OpenTelemetry.Traces.BatchProcessor";

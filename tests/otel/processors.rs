@@ -15,8 +15,10 @@ use amida_otel::opentelemetry_sdk::trace::{
     SimpleSpanProcessor, SpanExporter,
 };
 
+use amida_tests::block_on;
+
 use crate::common::{
-    DIR, block_on, end_span, names, on_demand, options, rows, span_data, traced, wait_until,
+    DIR, end_span, names, on_demand, options, rows, span_data, traced, wait_until,
 };
 
 #[test]

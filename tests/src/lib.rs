@@ -13,6 +13,8 @@
 //! | real | real traces and what is known of them |
 //! | tidy | the rules of the house as functions over source text |
 
+pub use futures_executor::block_on;
+
 pub mod compare;
 pub mod corpus;
 pub mod known;
