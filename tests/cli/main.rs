@@ -11,6 +11,7 @@ mod killed;
 mod prompt;
 mod pty;
 mod reading;
+mod reading_output;
 mod real;
 mod run;
 mod terminal;

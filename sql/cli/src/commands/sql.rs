@@ -80,18 +80,11 @@ async fn answer(
         eprintln!("note: {}", output::visible(note));
     }
     let mut answer = Answer::new(format, &rows.schema(), sink.clone(), zone)?;
-    let written = async {
-        let mut batches = rows.stream();
-        while let Some(batch) = batches.next().await {
-            answer.write(&batch?)?;
-        }
-        Ok((answer.rows(), answer.finish()?))
-    };
-    let written = written.await;
-    if written.is_err() {
-        sink.discard();
+    let mut batches = rows.stream();
+    while let Some(batch) = batches.next().await {
+        answer.write(&batch?)?;
     }
-    written
+    Ok((answer.rows(), answer.finish()?))
 }
 
 /// The text of the query: given, in a file, or on standard input.

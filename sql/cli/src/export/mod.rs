@@ -10,8 +10,8 @@
 //! | times | times of the command line |
 //! | select, query | which spans |
 //! | format | format and compression by the name of the file |
-//! | target | the file, or standard output |
 //! | write | spans in each format |
+//! | compress | what is written, compressed |
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -22,17 +22,18 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::{Serialize, Serializer};
 
 use self::args::ExportFormat;
+use self::compress::Compressed;
 use self::select::Joined;
-use self::target::Target;
 use self::write::Writer;
 use crate::commands::{Failure, Outcome, open};
 use crate::output;
+use crate::output::sink::Sink;
 
 mod args;
+mod compress;
 mod format;
 mod query;
 mod select;
-mod target;
 mod times;
 mod write;
 
@@ -42,8 +43,8 @@ pub use self::args::ExportArgs;
 pub fn run(args: &ExportArgs) -> Result<Outcome, Failure> {
     let started = Instant::now();
     let (format, compression) = format::choose(args.format, args.output.as_deref())?;
-    let mut target = Target::new(args.output.as_deref());
-    if format != ExportFormat::OtlpJson && target.is_terminal() {
+    let sink = Sink::new(args.output.as_deref());
+    if format != ExportFormat::OtlpJson && sink.is_terminal() {
         return Err(Failure::Because(format!(
             "{} is no text: give --output FILE, or send it to a file or program",
             format.word()
@@ -54,23 +55,23 @@ pub fn run(args: &ExportArgs) -> Result<Outcome, Failure> {
     let Some(spans) = select::spans(&snapshot, args)? else {
         return Ok(Outcome::Failed);
     };
-    let progress = progress(&snapshot, args, &target);
-    let pipe = target.open(compression)?;
-    let mut writer = Writer::new(format, pipe, &target)?;
+    let progress = progress(&snapshot, args, &sink);
+    let pipe = Compressed::new(sink.open()?, compression).map_err(|error| sink.failure(&error))?;
+    let mut writer = Writer::new(format, pipe, &sink)?;
     for batch in Joined::new(spans) {
         let batch = batch?;
-        writer.write(&batch, &target)?;
+        writer.write(&batch, &sink)?;
         progress.inc(batch.len() as u64);
-        progress.set_message(output::bytes(target.bytes()));
+        progress.set_message(output::bytes(sink.bytes()));
     }
-    let spans = writer.finish(&target)?;
-    target.complete()?;
+    let spans = writer.finish(&sink)?;
+    sink.complete()?;
     progress.finish_and_clear();
     let summary = Summary {
         file: args.output.as_deref(),
         format: format.word(),
         spans,
-        bytes: target.bytes(),
+        bytes: sink.bytes(),
         seconds: started.elapsed().as_secs_f64(),
     };
     if args.json {
@@ -116,7 +117,7 @@ impl Summary<'_> {
 }
 
 /// On a terminal that does not get the spans themselves.
-fn progress(snapshot: &Snapshot, args: &ExportArgs, target: &Target) -> ProgressBar {
+fn progress(snapshot: &Snapshot, args: &ExportArgs, sink: &Sink) -> ProgressBar {
     let is_everything = args.query.is_none()
         && args.trace.is_empty()
         && args.service.is_none()
@@ -126,7 +127,7 @@ fn progress(snapshot: &Snapshot, args: &ExportArgs, target: &Target) -> Progress
     } else {
         (ProgressBar::new_spinner(), "{spinner} {human_pos} spans {msg}")
     };
-    if !std::io::stderr().is_terminal() || target.is_terminal() {
+    if !std::io::stderr().is_terminal() || sink.is_terminal() {
         progress.set_draw_target(ProgressDrawTarget::hidden());
     }
     if let Ok(style) = ProgressStyle::with_template(template) {

@@ -15,8 +15,9 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
 use super::args::ExportFormat;
-use super::target::{Pipe, Target};
+use super::compress::Compressed;
 use crate::commands::Failure;
+use crate::output::sink::Sink;
 
 /// A row group of Parquet is closed at so many rows, or when it takes so much memory.
 const ROW_GROUP_ROWS: usize = 131_072;
@@ -30,16 +31,16 @@ pub struct Writer {
 }
 
 enum Format {
-    Json(Pipe),
-    Proto(Pipe),
-    Framed(Pipe),
-    Parquet(Box<ArrowWriter<Pipe>>),
-    Arrow(Box<FileWriter<Pipe>>),
+    Json(Compressed),
+    Proto(Compressed),
+    Framed(Compressed),
+    Parquet(Box<ArrowWriter<Compressed>>),
+    Arrow(Box<FileWriter<Compressed>>),
 }
 
 impl Writer {
-    /// Begins to write to this pipe, which belongs to that target.
-    pub fn new(format: ExportFormat, pipe: Pipe, target: &Target) -> Result<Self, Failure> {
+    /// Begins to write to this pipe, which belongs to that sink.
+    pub fn new(format: ExportFormat, pipe: Compressed, sink: &Sink) -> Result<Self, Failure> {
         let version = (KEY_FORMAT_VERSION.to_owned(), FORMAT_VERSION.to_string());
         let fields = span_schema().fields().clone();
         let schema = Schema::new_with_metadata(fields, [version.clone()].into_iter().collect());
@@ -55,20 +56,20 @@ impl Writer {
                     .set_key_value_metadata(Some(vec![KeyValue::new(version.0, version.1)]))
                     .build();
                 let writer = ArrowWriter::try_new(pipe, schema.clone(), Some(properties));
-                Format::Parquet(Box::new(writer.map_err(|error| target.failure(&error))?))
+                Format::Parquet(Box::new(writer.map_err(|error| sink.failure(&error))?))
             }
             ExportFormat::Arrow => {
                 let writer = FileWriter::try_new(pipe, &schema);
-                Format::Arrow(Box::new(writer.map_err(|error| target.failure(&error))?))
+                Format::Arrow(Box::new(writer.map_err(|error| sink.failure(&error))?))
             }
         };
         Ok(Self { format, schema, spans: 0 })
     }
 
     /// Writes spans.
-    pub fn write(&mut self, spans: &SpanBatch, target: &Target) -> Result<(), Failure> {
+    pub fn write(&mut self, spans: &SpanBatch, sink: &Sink) -> Result<(), Failure> {
         self.spans += spans.len() as u64;
-        let failure = |error: &dyn std::fmt::Display| target.failure(error);
+        let failure = |error: &dyn std::fmt::Display| sink.failure(error);
         match &mut self.format {
             Format::Json(pipe) => {
                 for line in spans_to_json(spans)? {
@@ -103,32 +104,30 @@ impl Writer {
     }
 
     /// Ends the export; the number of its spans. Without any it is still a file of its format.
-    pub fn finish(self, target: &Target) -> Result<u64, Failure> {
+    pub fn finish(self, sink: &Sink) -> Result<u64, Failure> {
         let is_empty = self.spans == 0;
         let pipe = match self.format {
             Format::Json(mut pipe) => {
                 let empty: &[u8] = if is_empty { b"{\"resourceSpans\":[]}\n" } else { b"" };
-                pipe.write_all(empty).map_err(|error| target.failure(&error))?;
+                pipe.write_all(empty).map_err(|error| sink.failure(&error))?;
                 pipe
             }
             Format::Framed(mut pipe) => {
                 let empty: &[u8] = if is_empty { &[0; 4] } else { &[] };
-                pipe.write_all(empty).map_err(|error| target.failure(&error))?;
+                pipe.write_all(empty).map_err(|error| sink.failure(&error))?;
                 pipe
             }
             Format::Proto(pipe) => pipe,
-            Format::Parquet(writer) => {
-                writer.into_inner().map_err(|error| target.failure(&error))?
-            }
-            Format::Arrow(writer) => writer.into_inner().map_err(|error| target.failure(&error))?,
+            Format::Parquet(writer) => writer.into_inner().map_err(|error| sink.failure(&error))?,
+            Format::Arrow(writer) => writer.into_inner().map_err(|error| sink.failure(&error))?,
         };
-        pipe.finish().map_err(|error| target.failure(&error))?;
+        pipe.finish().map_err(|error| sink.failure(&error))?;
         Ok(self.spans)
     }
 }
 
 /// A message behind its length.
-fn frame(pipe: &mut Pipe, message: &[u8]) -> std::io::Result<()> {
+fn frame(pipe: &mut Compressed, message: &[u8]) -> std::io::Result<()> {
     let length = u32::try_from(message.len()).map_err(std::io::Error::other)?;
     pipe.write_all(&length.to_be_bytes())?;
     pipe.write_all(message)

@@ -103,9 +103,10 @@ impl Answer {
         self.rows
     }
 
-    /// Ends the answer; how many of its rows are shown.
+    /// Ends the answer, and gives its file its name; how many of its rows are shown.
     pub fn finish(self) -> Result<usize, Failure> {
         let sink = self.sink;
+        let mut shown = self.rows;
         let flush = |mut pipe: Pipe| pipe.flush().map_err(|error| sink.failure(&error));
         match self.writer {
             Writer::Table { table, mut pipe } => {
@@ -113,7 +114,7 @@ impl Answer {
                 let written = writeln!(pipe, "{}", table.render(width));
                 written.map_err(|error| sink.failure(&error))?;
                 flush(pipe)?;
-                return Ok(self.rows.min(TABLE_ROWS_MAX));
+                shown = shown.min(TABLE_ROWS_MAX);
             }
             Writer::Csv(writer) => flush(writer.into_inner())?,
             Writer::Json(mut writer) => {
@@ -132,7 +133,8 @@ impl Answer {
                 flushed.map_err(|error| sink.failure(&error))?;
             }
         }
-        Ok(self.rows)
+        sink.complete()?;
+        Ok(shown)
     }
 }
 

@@ -5,7 +5,7 @@
 //! | table | rows in columns, cut to a width |
 //! | formats | query answers as table, CSV, JSON, NDJSON, Parquet |
 //! | zone | the time zone in which times are shown |
-//! | sink | where an answer goes: standard output, a file, the screen |
+//! | sink | where an answer or export goes: standard output, a file, the screen |
 //! | screen, pager | an answer on the screen, by a pager where it is longer |
 //! | place | a failing query with a line under what is wrong in it |
 
