@@ -267,3 +267,73 @@ fn columns_that_are_no_spans_and_damaged_files_are_refused() {
         }
     }
 }
+
+/// Where the messages of an Arrow file begin, and the bytes of each: its description, its body.
+fn messages(file: &[u8]) -> Vec<(usize, usize, usize)> {
+    let mut at = file.windows(4).position(|four| four == [0xff; 4]).unwrap();
+    let mut found = Vec::new();
+    loop {
+        let length = u32::from_le_bytes(file[at + 4..at + 8].try_into().unwrap()) as usize;
+        if length == 0 {
+            return found;
+        }
+        let message = arrow::ipc::root_as_message(&file[at + 8..at + 8 + length]).unwrap();
+        let body = usize::try_from(message.bodyLength()).unwrap();
+        found.push((at, length, body));
+        at += 8 + length + body;
+    }
+}
+
+#[test]
+fn an_arrow_message_that_says_it_is_huge_is_refused_and_a_file_without_its_end_too() {
+    let home = home();
+    let home = home.path();
+    traces(home);
+    export(home, "s", "x.arrow", &[]);
+    let whole = std::fs::read(home.join("x.arrow")).unwrap();
+    let (at, length, body) = messages(&whole)[1];
+    let says = i64::try_from(body).unwrap().to_le_bytes();
+    let place = whole[at + 8..at + 8 + length].windows(8).position(|eight| eight == says).unwrap();
+    let patched = |at: usize, by: &[u8]| {
+        let mut bytes = whole.clone();
+        bytes[at..at + by.len()].copy_from_slice(by);
+        bytes
+    };
+    let body_at = at + 8 + place;
+    for (bytes, words) in [
+        (patched(body_at, &(1_i64 << 40).to_le_bytes()), "a message of more than 256 MiB"),
+        (patched(body_at, &(-1_i64).to_le_bytes()), "damaged"),
+        (patched(body_at, &(200_i64 << 20).to_le_bytes()), "cut short"),
+        (patched(at + 4, &i32::MAX.to_le_bytes()), "a message of more than 256 MiB"),
+        (patched(at + 4, &(-5_i32).to_le_bytes()), "damaged"),
+        // Between two messages.
+        (whole[..at + 8 + length + body].to_vec(), "cut short"),
+    ] {
+        write(home, "y.arrow", bytes);
+        let ran = amida(home, &["import", "t", "y.arrow"]);
+        assert_ne!(ran.code, 0, "{words}: {}", ran.out);
+        assert!(ran.err.contains(words), "{words}: {}", ran.err);
+    }
+}
+
+#[test]
+fn batches_without_rows_between_others_are_passed_over() {
+    use arrow::ipc::{reader::FileReader, writer::StreamWriter};
+    let home = home();
+    let home = home.path();
+    traces(home);
+    export(home, "s", "x.arrow", &[]);
+    let file = std::fs::File::open(home.join("x.arrow")).unwrap();
+    let batch = FileReader::try_new(file, None).unwrap().next().unwrap().unwrap();
+    let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+    for batch in [&batch.slice(0, 0), &batch, &batch.slice(0, 0), &batch, &batch.slice(0, 0)] {
+        writer.write(batch).unwrap();
+    }
+    let stream = writer.into_inner().unwrap();
+    // A stream may end with a mark or without one.
+    for stream in [&stream[..], &stream[..stream.len() - 8]] {
+        write(home, "y.arrow", stream);
+        let ran = amida(home, &["import", "t", "y.arrow", "--json"]);
+        assert_eq!((ran.code, &ran.json()["accepted"]), (0, &30.into()), "{}", ran.err);
+    }
+}

@@ -8,7 +8,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use amida::schema::{FORMAT_VERSION, KEY_FORMAT_VERSION};
 use amida::spans_to_requests;
 use arrow::array::{RecordBatch, RecordBatchReader};
-use arrow::ipc::reader::StreamReader;
+use arrow::buffer::Buffer;
+use arrow::ipc::reader::StreamDecoder;
+use arrow::ipc::root_as_message;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::reader::ChunkReader;
 
@@ -20,11 +22,16 @@ use crate::columns::SpanColumns;
 /// Largest Parquet file that is held in memory, where it cannot be read from its end.
 const PARQUET_BYTES_MAX: u64 = 256 << 20;
 
+/// Largest message of an Arrow stream, which is held in memory: a batch of rows, or a dictionary.
+const MESSAGE_BYTES_MAX: u64 = 256 << 20;
+
 /// Rows that are read at a time.
 const BATCH_ROWS: usize = 1024;
 
 /// What an Arrow file begins with; behind it stand zeros, and then an Arrow stream.
 const ARROW_MAGIC: &[u8] = b"ARROW1\0\0";
+
+const CUT_SHORT: &str = "damaged, or cut short: it ends within a message";
 
 /// The file itself, where it is a Parquet file that lies on a disk uncompressed.
 pub fn parquet_file(source: &Source, format: InputFormat) -> Option<File> {
@@ -72,18 +79,96 @@ pub fn parquet(input: impl ChunkReader + 'static, sink: &mut dyn Sink) -> Result
 pub fn arrow(mut input: impl Read, sink: &mut dyn Sink) -> Result<(), String> {
     let mut head = vec![0; ARROW_MAGIC.len()];
     input.read_exact(&mut head).map_err(unreadable)?;
-    if head == ARROW_MAGIC {
+    let is_file = head == ARROW_MAGIC;
+    if is_file {
         // Writers fill up to 8 or to 64 bytes.
         while head.iter().all(|byte| *byte == 0) || head == ARROW_MAGIC {
             input.read_exact(&mut head).map_err(unreadable)?;
         }
     }
-    let stream = io::BufReader::new(io::Cursor::new(head).chain(input));
-    let mut reader = fenced(|| StreamReader::try_new(stream, None))?;
-    let schema = reader.schema();
+    let input = io::BufReader::new(io::Cursor::new(head).chain(input));
+    let mut messages = Messages { input, is_file, is_over: false };
+    let mut decoder = StreamDecoder::new();
+    let mut left = Buffer::from(Vec::<u8>::new());
+    let mut next = || loop {
+        if left.is_empty() {
+            match messages.next()? {
+                Some(message) => left = Buffer::from(message),
+                None => return Ok::<_, String>((decoder.schema(), None)),
+            }
+        }
+        if let Some(batch) = fenced(|| decoder.decode(&mut left))? {
+            return Ok((decoder.schema(), Some(batch)));
+        }
+    };
+    let (schema, mut first) = next()?;
+    let schema = schema.ok_or("damaged, or cut short: there is no schema")?;
     check_version(schema.metadata().get(KEY_FORMAT_VERSION).map(String::as_str))?;
     let columns = SpanColumns::find(&schema)?;
-    store(&columns, || fenced(|| reader.next().transpose()), sink)
+    store(&columns, || first.take().map_or_else(|| Ok(next()?.1), |batch| Ok(Some(batch))), sink)
+}
+
+/// The messages of an Arrow stream, one at a time, the mark of its end with them. Arrow's own
+/// reader believes the lengths that they say; here memory grows with the bytes that are there.
+struct Messages<R> {
+    input: R,
+    /// A file has the mark; a stream may just end.
+    is_file: bool,
+    is_over: bool,
+}
+
+/// What every message begins with.
+const MARK: [u8; 4] = [0xff; 4];
+
+/// A message of no length: the end.
+const END: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
+
+impl<R: Read> Messages<R> {
+    /// The next one: mark and length, description, body.
+    fn next(&mut self) -> Result<Option<Vec<u8>>, String> {
+        if self.is_over {
+            return Ok(None);
+        }
+        let mut message = self.take(4, Vec::new())?;
+        if message.is_empty() && !self.is_file {
+            message.extend(END);
+        } else if message == MARK {
+            message = self.whole(4, message)?;
+        }
+        let start = message.len();
+        let length = match message.last_chunk() {
+            // Before Arrow 0.15 there was no mark.
+            Some(length) => u32::from_le_bytes(*length),
+            _ => return Err(CUT_SHORT.to_owned()),
+        };
+        if length == 0 {
+            self.is_over = true;
+            return Ok(Some(message));
+        }
+        let message = self.whole(u64::from(length), message)?;
+        let body = fenced(|| root_as_message(&message[start..]).map(|about| about.bodyLength()))?;
+        let body = u64::try_from(body).map_err(|_| "damaged: a length is negative".to_owned())?;
+        self.whole(body, message).map(Some)
+    }
+
+    /// The message with so many more bytes.
+    fn whole(&mut self, bytes: u64, message: Vec<u8>) -> Result<Vec<u8>, String> {
+        if bytes > MESSAGE_BYTES_MAX {
+            return Err(format!(
+                "damaged, or a message of more than {} MiB; write it in smaller batches",
+                MESSAGE_BYTES_MAX >> 20
+            ));
+        }
+        let end = message.len() as u64 + bytes;
+        let message = self.take(bytes, message)?;
+        if (message.len() as u64) < end { Err(CUT_SHORT.to_owned()) } else { Ok(message) }
+    }
+
+    /// The message with so many more bytes, or fewer where the input ends.
+    fn take(&mut self, bytes: u64, mut message: Vec<u8>) -> Result<Vec<u8>, String> {
+        self.input.by_ref().take(bytes).read_to_end(&mut message).map_err(unreadable)?;
+        Ok(message)
+    }
 }
 
 fn store(
