@@ -1,6 +1,7 @@
 //! What the first bytes of a file say about it.
 
 use super::kind;
+use super::stream::BOM;
 use crate::args::InputFormat;
 
 /// As many bytes are looked at.
@@ -8,8 +9,6 @@ pub const SNIFF_BYTES: usize = 64 << 10;
 
 pub const GZIP: &[u8] = &[0x1f, 0x8b];
 pub const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
-
-const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// How a file is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,13 +10,26 @@ use serde_json::de::IoRead;
 /// Bytes asked from the input at a time.
 const CHUNK: usize = 256 << 10;
 
-const BOM: &[u8] = b"\xef\xbb\xbf";
+/// What a text may begin with.
+pub const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// Longest text of one span.
-pub const SPAN_BYTES_MAX: u64 = 16 << 20;
+/// How much of a text is held in memory.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Longest text of one span, and of anything else that is read as a whole.
+    pub span: u64,
+    /// Longest text of what has to be held together, such as a Jaeger trace.
+    pub piece: u64,
+}
 
-/// Longest text of what has to be held together, such as a Jaeger trace.
-pub const PIECE_BYTES_MAX: u64 = 256 << 20;
+impl Default for Limits {
+    fn default() -> Self {
+        Self { span: 16 << 20, piece: 256 << 20 }
+    }
+}
+
+/// What a row that waits takes in memory at least, however short its text is.
+pub const HELD_BYTES_MIN: u64 = 512;
 
 /// What is read from.
 pub type Json<'r> = Deserializer<IoRead<Gauged<'r>>>;
@@ -30,17 +43,33 @@ pub struct Gauge(Rc<Marks>);
 struct Marks {
     read: Cell<u64>,
     limit: Cell<u64>,
+    limits: Limits,
 }
 
 impl Gauge {
+    /// A gauge for these limits.
+    pub fn within(limits: Limits) -> Self {
+        Self(Rc::new(Marks { limits, ..Marks::default() }))
+    }
+
+    /// How much is held in memory.
+    pub fn limits(&self) -> Limits {
+        self.0.limits
+    }
+
     /// Bytes read so far.
     pub fn read(&self) -> u64 {
         self.0.read.get()
     }
 
-    /// Lets this many more be read.
-    pub fn allow(&self, bytes: u64) {
-        self.allow_until(self.read() + bytes);
+    /// Lets the next span be read, or what is as long; not beyond this byte.
+    pub fn allow_span_until(&self, limit: u64) {
+        self.allow_until(limit.min(self.read() + self.0.limits.span));
+    }
+
+    /// Lets the next span be read.
+    pub fn allow_span(&self) {
+        self.allow_span_until(u64::MAX);
     }
 
     /// Lets bytes be read up to here.
@@ -57,13 +86,13 @@ pub struct Gauged<'r> {
 
 impl Read for Gauged<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let Marks { read, limit } = &*self.gauge.0;
+        let Marks { read, limit, limits } = &*self.gauge.0;
         if read.get() >= limit.get() {
             return Err(io::Error::other(format!(
                 "byte {}: a span has more than {} MiB, or a trace more than {} MiB",
                 read.get(),
-                SPAN_BYTES_MAX >> 20,
-                PIECE_BYTES_MAX >> 20
+                limits.span >> 20,
+                limits.piece >> 20
             )));
         }
         let taken = self.from.read(into).map_err(|error| {
@@ -92,7 +121,7 @@ pub fn documents(
     let mut json = Deserializer::from_reader(Gauged { from, gauge: gauge.clone() });
     let mut any = false;
     loop {
-        gauge.allow(PIECE_BYTES_MAX);
+        gauge.allow_until(gauge.read() + gauge.limits().piece);
         match json.end() {
             Ok(()) if any => return Ok(()),
             Ok(()) => return Err("there is no JSON document: the input is empty".to_owned()),

@@ -3,8 +3,8 @@
 //! A document is an answer (`{"data": [trace, ..], "errors": ..}`), a single trace
 //! (`{"traceID": .., "spans": [..], "processes": {..}}`) or a list of these. One span at a time is
 //! read; its translation waits until the processes of its trace are known, which Jaeger writes
-//! behind the spans. So memory is bounded by the largest trace, of at most 256 MiB, and a trace
-//! that breaks off before its processes is not stored at all.
+//! behind the spans. So memory is bounded by the largest trace whose processes stand there, of at
+//! most 256 MiB, and such a trace that breaks off before its processes is not stored at all.
 //!
 //! | file | purpose |
 //! |---|---|
@@ -23,12 +23,17 @@ use self::span::{Span, each_tag};
 use super::notes::{Notes, note};
 use super::outbox::{Outbox, Stopped};
 use super::sink::{NO_SPANS, NOT_AN_OBJECT, Sink};
-use super::stream::{self, Gauge, PIECE_BYTES_MAX, SPAN_BYTES_MAX, visit_scalars};
+use super::stream::{self, Gauge, HELD_BYTES_MIN, Limits, visit_scalars};
 use super::values;
 
+#[cfg(test)]
+mod limits;
 mod span;
 #[cfg(test)]
 mod tests;
+
+/// JSON that is held as such may be so many times its text: `[0,0,..` is 32 bytes for every two.
+const JSON_BYTES_PER_TEXT_BYTE: u64 = 16;
 
 /// Hands the spans of the input to the sink.
 ///
@@ -36,7 +41,11 @@ mod tests;
 /// What is wrong and where, in words; what the server answered instead of traces; or what the sink
 /// said. What was handed over before stands.
 pub fn read(input: &mut dyn Read, sink: &mut dyn Sink) -> Result<(), String> {
-    let gauge = Gauge::default();
+    read_within(Limits::default(), input, sink)
+}
+
+fn read_within(limits: Limits, input: &mut dyn Read, sink: &mut dyn Sink) -> Result<(), String> {
+    let gauge = Gauge::within(limits);
     let mut traces = Traces { outbox: Outbox::new(sink), gauge: gauge.clone(), error: None };
     let ended = stream::documents(input, &gauge, |json| {
         Node { traces: &mut traces, in_list: false }.deserialize(json)
@@ -53,6 +62,14 @@ struct Traces<'a> {
     gauge: Gauge,
     /// The first error that an answer told.
     error: Option<String>,
+}
+
+impl Traces<'_> {
+    /// Reads a value that is no span and is held as one.
+    fn whole<'de, A: MapAccess<'de>>(&self, map: &mut A, trace: &Trace) -> Result<Value, A::Error> {
+        self.gauge.allow_span_until(trace.end(&self.gauge));
+        map.next_value()
+    }
 }
 
 /// A trace, an answer, or a list of these.
@@ -86,11 +103,13 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
         let traces = self.traces;
         let mut trace = Trace { started: traces.gauge.read(), ..Trace::default() };
         loop {
-            traces.gauge.allow_until(trace.started + PIECE_BYTES_MAX);
+            traces.gauge.allow_until(trace.end(&traces.gauge));
             let Some(key) = map.next_key::<String>()? else { break };
             match key.as_str() {
-                "traceID" => trace.id = Some(map.next_value()?),
-                "processes" => trace.processes = Some(processes(&map.next_value()?)),
+                "traceID" => trace.id = Some(traces.whole(&mut map, &trace)?),
+                "processes" => {
+                    trace.processes = Some(processes(&traces.whole(&mut map, &trace)?));
+                }
                 "spans" => {
                     trace.is_known = true;
                     map.next_value_seed(Spans { traces: &mut *traces, trace: &mut trace })?;
@@ -103,7 +122,7 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
                 }
                 "errors" => {
                     trace.is_known = true;
-                    let error = error_of(&map.next_value()?);
+                    let error = error_of(&traces.whole(&mut map, &trace)?);
                     traces.error = traces.error.take().or(error);
                 }
                 _ => drop(map.next_value::<IgnoredAny>()?),
@@ -126,8 +145,10 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
 /// What is known of a trace that is being read.
 #[derive(Default)]
 struct Trace {
-    /// The byte at which it started.
+    /// The byte at which the part of it that is held started.
     started: u64,
+    /// What the spans that wait take in memory beyond the bytes of their text.
+    beyond_text: u64,
     id: Option<Value>,
     processes: Option<HashMap<String, Process>>,
     /// Spans whose processes are not known yet, each with the bytes of its text.
@@ -139,6 +160,11 @@ struct Trace {
 }
 
 impl Trace {
+    /// The byte at which it is too large to be held.
+    fn end(&self, gauge: &Gauge) -> u64 {
+        (self.started + gauge.limits().piece).saturating_sub(self.beyond_text)
+    }
+
     /// Takes a span.
     fn span(&mut self, traces: &mut Traces<'_>, span: Value, bytes: u64) -> Result<(), Stopped> {
         let Value::Object(span) = span else {
@@ -146,12 +172,17 @@ impl Trace {
             return Ok(());
         };
         if self.id.is_none() && span.get("traceID").is_none_or(Value::is_null) {
+            let held = (bytes * JSON_BYTES_PER_TEXT_BYTE).max(HELD_BYTES_MIN);
+            self.beyond_text += held - bytes;
             self.nameless.push((span, bytes));
             return Ok(());
         }
         match (span::translate(&span, self.id.as_ref()), &self.processes) {
             (Ok(span), Some(processes)) => send(traces, processes, span, bytes)?,
-            (Ok(span), None) => self.held.push((span, bytes)),
+            (Ok(span), None) => {
+                self.beyond_text += HELD_BYTES_MIN.saturating_sub(bytes);
+                self.held.push((span, bytes));
+            }
             (Err(reason), _) => traces.outbox.reject(reason),
         }
         Ok(())
@@ -199,10 +230,9 @@ impl<'de> Visitor<'de> for Spans<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         let Self { traces, trace } = self;
-        let trace_end = trace.started + PIECE_BYTES_MAX;
         loop {
             let start = traces.gauge.read();
-            traces.gauge.allow_until(trace_end.min(start + SPAN_BYTES_MAX));
+            traces.gauge.allow_span_until(trace.end(&traces.gauge));
             let Some(span) = list.next_element()? else { return Ok(()) };
             let bytes = traces.gauge.read() - start;
             trace.span(traces, span, bytes).map_err(A::Error::custom)?;
@@ -226,9 +256,10 @@ impl<'de> Visitor<'de> for Spans<'_, '_> {
     visit_scalars!(self, { self.traces.outbox.reject(NO_SPANS) });
 }
 
-/// Who made spans: what tells it apart from others, and its translation.
+/// Who made spans, translated.
 #[derive(Debug, Default)]
 struct Process {
+    /// What tells it apart from others.
     key: String,
     resource: Resource,
 }
@@ -271,9 +302,8 @@ fn send(
 ) -> Result<(), Stopped> {
     let Span { mut builder, scope, process_id, process } = span;
     let named = process_id.as_ref().and_then(|id| processes.get(id));
-    let inside = if named.is_none() { process.as_ref().and_then(Process::of) } else { None };
     let nobody = Process::default();
-    let found = named.or(inside.as_ref());
+    let found = named.or(process.as_ref());
     if let (None, Some(id)) = (found, process_id) {
         builder = note(builder, "process_id", id);
     }

@@ -3,6 +3,7 @@
 use amida::{AttributeValue, EventBuilder, LinkBuilder, SpanBuilder, SpanId, SpanKind, TraceId};
 use serde_json::{Map, Value};
 
+use super::Process;
 use crate::import::ids::{self, Mapped, Read};
 use crate::import::notes::Notes;
 use crate::import::otel::OtelTags;
@@ -18,7 +19,7 @@ pub struct Span {
     /// The key of its process in the trace.
     pub process_id: Option<String>,
     /// The process that stands in the span itself, as some tools write it.
-    pub process: Option<Value>,
+    pub process: Option<Process>,
 }
 
 /// Translates a span; `trace_id` is that of the trace around it, for a span that has none.
@@ -65,7 +66,7 @@ pub fn translate(
     builder = flags(builder, span, &mut notes);
     warnings(span, &mut notes);
     let (builder, scope) = tags.otel.onto(builder, tags.is_error.then_some(""));
-    let process = span.get("process").filter(|process| process.is_object()).cloned();
+    let process = span.get("process").and_then(Process::of);
     Ok(Span { builder: notes.onto(builder), scope, process_id, process })
 }
 

@@ -24,7 +24,7 @@ use self::span::Row;
 use self::times::Times;
 use super::outbox::{Outbox, Stopped};
 use super::sink::{NOT_AN_OBJECT, Sink};
-use super::stream::{self, Gauge, SPAN_BYTES_MAX, visit_scalars};
+use super::stream::{self, Gauge, visit_scalars};
 
 mod span;
 #[cfg(test)]
@@ -112,7 +112,7 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         let rows = self.rows;
         loop {
-            rows.gauge.allow(SPAN_BYTES_MAX);
+            rows.gauge.allow_span();
             let node = Node { rows: &mut *rows, in_list: true };
             if list.next_element_seed(node)?.is_none() {
                 return Ok(());
@@ -122,7 +122,7 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
         let start = self.rows.gauge.read();
-        self.rows.gauge.allow(SPAN_BYTES_MAX);
+        self.rows.gauge.allow_span();
         let row = Map::deserialize(MapAccessDeserializer::new(map))?;
         let bytes = self.rows.gauge.read() - start;
         self.rows.row(&row, bytes).map_err(A::Error::custom)

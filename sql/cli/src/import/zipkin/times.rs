@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use amida::{SpanId, TraceId};
 
 use super::span::Row;
+use crate::import::stream::HELD_BYTES_MIN;
 
 /// Most rows whose starts are remembered.
 const SEEN_MAX: usize = 1 << 19;
 
-/// Most bytes of text that rows which wait may have been.
+/// Most bytes that rows which wait may take: those of their text, or `HELD_BYTES_MIN` each.
 const HELD_BYTES_MAX: u64 = 64 << 20;
 
 /// What is known of the times of rows, and the rows that wait for one.
@@ -35,7 +36,7 @@ impl Times {
     /// Keeps a row without a start.
     pub fn hold(&mut self, row: Row, bytes: u64) {
         self.held.push((row, bytes));
-        self.held_bytes += bytes;
+        self.held_bytes += bytes.max(HELD_BYTES_MIN);
     }
 
     /// Whether it is time to settle what waits.
@@ -94,4 +95,23 @@ fn parents(held: &[(Row, u64)], starts: &HashMap<(TraceId, SpanId), i64>) -> Vec
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::zipkin::span;
+
+    #[test]
+    fn many_short_rows_are_settled_before_their_text_is_long() {
+        let row = serde_json::json!({"traceId": "1", "id": "1"});
+        let (mut times, mut rows) = (Times::default(), 0);
+        while !times.is_full() {
+            times.hold(span::translate(row.as_object().unwrap()).unwrap(), 25);
+            rows += 1;
+        }
+        assert_eq!(rows, HELD_BYTES_MAX / HELD_BYTES_MIN);
+        assert_eq!(times.settle().len() as u64, rows);
+        assert!(!times.is_full());
+    }
 }
