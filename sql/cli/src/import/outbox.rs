@@ -1,6 +1,6 @@
 //! Spans on their way to the store: grouped by who made them, until they make a request.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use amida::{InstrumentationScope, RequestBuilder, Resource, SpanBuilder};
@@ -12,7 +12,7 @@ use super::sink::Sink;
 const TEXT_BYTES: u64 = 1 << 20;
 
 /// The name and version of an instrumentation; empty when nobody said.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Scope {
     pub name: String,
     pub version: String,
@@ -31,7 +31,7 @@ impl fmt::Display for Stopped {
 #[derive(Debug)]
 struct Group {
     resource: Resource,
-    scopes: Vec<(Scope, Vec<SpanBuilder>)>,
+    scopes: BTreeMap<Scope, Vec<SpanBuilder>>,
 }
 
 /// Collects spans, and hands them on as requests.
@@ -66,16 +66,12 @@ impl<'a> Outbox<'a> {
         let place = match self.places.get(key) {
             Some(place) => *place,
             None => {
-                self.groups.push(Group { resource: resource(), scopes: Vec::new() });
+                self.groups.push(Group { resource: resource(), scopes: BTreeMap::new() });
                 self.places.insert(key.to_owned(), self.groups.len() - 1);
                 self.groups.len() - 1
             }
         };
-        let scopes = &mut self.groups[place].scopes;
-        match scopes.iter_mut().find(|(known, _)| *known == scope) {
-            Some((_, spans)) => spans.push(span),
-            None => scopes.push((scope, vec![span])),
-        }
+        self.groups[place].scopes.entry(scope).or_default().push(span);
         self.text_bytes += text_bytes;
         if self.text_bytes >= TEXT_BYTES { self.send() } else { Ok(()) }
     }

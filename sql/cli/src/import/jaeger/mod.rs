@@ -18,6 +18,7 @@ use std::io::Read;
 use amida::Resource;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use self::span::{Span, each_tag};
 use super::notes::{Notes, note};
@@ -259,7 +260,7 @@ impl<'de> Visitor<'de> for Spans<'_, '_> {
 /// Who made spans, translated.
 #[derive(Debug, Default)]
 struct Process {
-    /// What tells it apart from others.
+    /// What tells it apart from others: short, as it is looked up for every span.
     key: String,
     resource: Resource,
 }
@@ -284,7 +285,7 @@ impl Process {
         for (key, value) in notes.entries() {
             resource = resource.attribute(&key, value);
         }
-        Some(Self { key: value.to_string(), resource })
+        Some(Self { key: hex::encode(Sha256::digest(value.to_string())), resource })
     }
 }
 
