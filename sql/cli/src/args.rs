@@ -129,8 +129,9 @@ impl InputFormat {
 /// Options of `amida sql`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Tables: spans, events, links; views: traces, services, operations, service_edges. DESCRIBE spans
-shows the columns. Attributes: attributes['http.route'], resource_attributes['host.name'], ..
+Tables: spans, events, links, attribute_keys; views: traces, services, operations, service_edges.
+DESCRIBE spans shows the columns, attribute_keys the attributes that there are:
+attributes['http.route'], resource_attributes['host.name'], ..
 Ids are lower-case hex, times RFC 3339 in UTC or in the zone of --tz. On a terminal, wide values of
 a table are cut to its width and at most 10,000 rows are shown; every other format has everything.
 
@@ -145,7 +146,7 @@ Examples:
   amida sql traces.amida \"FROM services\"
   amida sql traces.amida --tz Asia/Tokyo \"SELECT name, start_time FROM spans LIMIT 10\"
   amida sql traces.amida \"SELECT name, count(*) FROM spans WHERE is_error GROUP BY 1\"
-  amida sql traces.amida \"FROM spans |> WHERE duration_ms > 500 |> LIMIT 10\"
+  amida sql traces.amida \"FROM spans |> WHERE duration > '500ms' |> LIMIT 10\"
   amida sql traces.amida --format csv -f query.sql > answer.csv
   echo 'SELECT * FROM spans' | amida sql traces.amida --format parquet --output spans.parquet")]
 pub struct SqlArgs {

@@ -158,22 +158,11 @@ fn ids(texts: &StringViewArray, bytes: i32) -> Result<ArrayRef, String> {
             ids.append_null();
             continue;
         };
-        let id = hex(text)
-            .ok_or_else(|| format!("{text:?} is no id: expected {} hex digits", 2 * bytes))?;
-        ids.append_value(id)
-            .map_err(|_| format!("{text:?} is no id: expected {} hex digits", 2 * bytes))?;
+        let no_id = || format!("{text:?} is no id: expected {} hex digits", 2 * bytes);
+        let id = hex::decode(text).map_err(|_| no_id())?;
+        ids.append_value(id).map_err(|_| no_id())?;
     }
     Ok(Arc::new(ids.finish()))
-}
-
-fn hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let pairs = text.as_bytes().chunks(2);
-    let bytes = pairs.map(|pair| match pair {
-        [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
-        _ => None,
-    });
-    bytes.collect()
 }
 
 #[cfg(test)]
