@@ -95,6 +95,13 @@ impl Read for Gauged<'_> {
                 limits.piece >> 20
             )));
         }
+        // The parser takes one byte at a time.
+        if let ([into], [byte, ..]) = (&mut *into, self.from.buffer()) {
+            *into = *byte;
+            self.from.consume(1);
+            read.set(read.get() + 1);
+            return Ok(1);
+        }
         let taken = self.from.read(into).map_err(|error| {
             io::Error::new(error.kind(), format!("cannot read further: {error}"))
         })?;
