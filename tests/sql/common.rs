@@ -136,6 +136,19 @@ pub fn append(store: &Store, specs: &[Spec]) {
     }
 }
 
+/// A store with 5,000 keys of spans, which is more than a scope lists.
+pub fn overflowed() -> Store {
+    let store = Store::in_memory();
+    for part in 0..20 {
+        let mut wide = span("web", 1, part + 1, 0);
+        for key in 0..250 {
+            wide = wide.with(&format!("key.{part}.{key}"), json!(1));
+        }
+        append(&store, &[wide]);
+    }
+    store
+}
+
 /// The rows of an answer, a line each, columns separated by `|`, null as `-`.
 pub fn lines(batches: &[RecordBatch]) -> Vec<String> {
     cells(batches, "-").into_iter().map(|row| row.join("|")).collect()

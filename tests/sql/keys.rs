@@ -1,12 +1,13 @@
 //! `attr_any`, the first of several keys that a span has, and `attribute_keys`, the table of keys.
 
-use amida::{MemoryFs, PromotedType, Store};
+use amida::{MemoryFs, PromotedType};
 use amida_sql::Session;
 use amida_sql::datafusion::prelude::SessionContext;
 use serde_json::json;
 
 use crate::common::{
-    Spec, apart, append, ask, ask_sorted, lines, options, refusal, span, store, trace_hex,
+    Spec, apart, append, ask, ask_sorted, lines, options, overflowed, refusal, span, store,
+    trace_hex,
 };
 
 fn specs() -> Vec<Spec> {
@@ -203,15 +204,7 @@ async fn every_scope_and_every_type_is_listed() {
 
 #[tokio::test]
 async fn what_a_full_scope_does_not_list_is_counted_in_a_row_without_a_key() {
-    let store = Store::in_memory();
-    for part in 0..20 {
-        let mut wide = span("web", 1, part + 1, 0);
-        for key in 0..250 {
-            wide = wide.with(&format!("key.{part}.{key}"), json!(1));
-        }
-        append(&store, &[wide]);
-    }
-    let session = Session::new(&store);
+    let session = Session::new(&overflowed());
     let sql = "SELECT scope, count, type, example FROM attribute_keys WHERE key IS NULL";
     assert_eq!(ask(&session, sql).await, ["span|904|-|-"]);
     let listed = "SELECT count(*) FROM attribute_keys WHERE scope = 'span' AND key IS NOT NULL";

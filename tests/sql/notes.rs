@@ -4,7 +4,7 @@ use amida::Store;
 use amida_sql::Session;
 use serde_json::json;
 
-use crate::common::{Spec, append, span, store};
+use crate::common::{Spec, ask, overflowed, span, store};
 
 fn specs() -> Vec<Spec> {
     let event = json!([{"timeUnixNano": "1", "name": "e",
@@ -141,14 +141,6 @@ async fn a_store_without_spans_and_a_query_without_keys_have_no_notes() {
 
 #[tokio::test]
 async fn a_scope_that_overflowed_says_nothing_of_keys_that_it_does_not_list() {
-    let store = Store::in_memory();
-    for part in 0..20 {
-        let mut wide = span("web", 1, part + 1, 0);
-        for key in 0..250 {
-            wide = wide.with(&format!("key.{part}.{key}"), json!(1));
-        }
-        append(&store, &[wide]);
-    }
-    let session = Session::new(&store);
+    let session = Session::new(&overflowed());
     assert_eq!(notes(&session, "SELECT attributes['nobody'] FROM spans").await, [""; 0]);
 }
