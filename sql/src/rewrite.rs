@@ -108,13 +108,24 @@ fn is_subscript(expr: &Expr) -> bool {
 }
 
 /// `attr_any('a', 'b')` as `attributes[['a', 'b']]`, and `attr_any(column, 'a', 'b')` likewise.
-/// `None` for anything else, calls without keys included.
+/// `None` for anything else: a call without keys, or with a clause, which a subscript has not.
 fn attr_any(expr: &Expr) -> Option<Expr> {
-    let Expr::Function(Function { name, args: FunctionArguments::List(list), over: None, .. }) =
-        expr
+    let Expr::Function(Function {
+        name,
+        uses_odbc_syntax: _,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(list),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group,
+    }) = expr
     else {
         return None;
     };
+    if !within_group.is_empty() || list.duplicate_treatment.is_some() || !list.clauses.is_empty() {
+        return None;
+    }
     let [name] = name.0.as_slice() else { return None };
     let name = name.as_ident().filter(|name| name.value.eq_ignore_ascii_case("attr_any"))?;
     let mut args = list

@@ -137,6 +137,22 @@ async fn its_column_may_be_named_and_must_be_where_there_are_several() {
     }
 }
 
+#[tokio::test]
+async fn a_clause_that_it_has_not_is_refused_not_dropped() {
+    let session = Session::new(&store(&specs()));
+    for call in [
+        "attr_any('new', 'old') FILTER (WHERE is_error)",
+        "attr_any(DISTINCT 'new', 'old')",
+        "attr_any('new', 'old' ORDER BY name)",
+        "attr_any('new', 'old') IGNORE NULLS",
+        "attr_any('new', 'old') WITHIN GROUP (ORDER BY name)",
+        "attr_any('new', 'old') OVER ()",
+    ] {
+        let words = refusal(&session, &format!("SELECT {call} FROM spans")).await;
+        assert!(words.starts_with("attr_any takes keys and no clause"), "{call}: {words}");
+    }
+}
+
 const KEYS: &str = "SELECT scope, key, type, count, example FROM attribute_keys \
                     WHERE scope = 'span' ORDER BY key, type";
 

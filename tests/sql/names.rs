@@ -260,7 +260,10 @@ async fn an_unknown_function_is_answered_with_what_to_write() {
             "SELECT row_numbr() OVER (ORDER BY name) FROM spans",
             "no function is named 'row_numbr'; did you mean 'row_number'?",
         ),
-        ("SELECT attr_any() FROM spans", "attr_any takes keys: attr_any('key', 'other key')"),
+        (
+            "SELECT attr_any() FROM spans",
+            "attr_any takes keys and no clause: attr_any('key', 'other key')",
+        ),
     ])
     .await;
 }

@@ -40,7 +40,8 @@ impl Known<'_> {
         let name = words.lines().next()?.strip_prefix("Invalid function '")?;
         let name = name.strip_suffix("'.")?;
         if name == "attr_any" {
-            return Some("attr_any takes keys: attr_any('key', 'other key')".to_owned());
+            let words = "attr_any takes keys and no clause: attr_any('key', 'other key')";
+            return Some(words.to_owned());
         }
         if LEFT_OUT.contains(&name) {
             return Some(left_out(name));
