@@ -243,5 +243,22 @@ fn one_line(words: &str) -> String {
     let line = words.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("");
     let line = line.strip_prefix("Error during planning: ").unwrap_or(line);
     let line = line.strip_prefix("Execution error: ").unwrap_or(line);
-    line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    without_control(of_function(line))
+}
+
+fn without_control(words: &str) -> String {
+    words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// What a function says of its arguments, without what DataFusion puts around it. The words of a
+/// function that does not name itself stay as they are.
+fn of_function(line: &str) -> &str {
+    let own = || {
+        let (name, rest) = line
+            .strip_prefix("Function '")?
+            .split_once("' user-defined coercion failed with: Error during planning: ")?;
+        let (own, _) = rest.rsplit_once(". No function matches the given name")?;
+        own.starts_with(name).then_some(own)
+    };
+    own().unwrap_or(line)
 }

@@ -173,3 +173,23 @@ async fn all_functions_work_in_a_context_of_ones_own() {
         assert_eq!(lines(&batches), [expected], "{sql}");
     }
 }
+
+#[tokio::test]
+async fn what_a_function_says_of_its_arguments_is_said_plainly() {
+    let session = Session::new(&store(&[span("web", 1, 1, 0)]));
+    for (call, words) in [
+        ("max_by(name)", "max_by takes two arguments, as in max_by(trace_id, duration)"),
+        (
+            "p50(name)",
+            "p50 takes numbers or durations, not Utf8View; an attribute of several types is read \
+             with attr_float(attributes, 'key')",
+        ),
+        (
+            "attr_int(attributes)",
+            "attr_int takes an attribute column and a key: attr_int(attributes, 'key')",
+        ),
+        ("time_bucket(1)", "time_bucket takes a width and a time: time_bucket('1 minute', t)"),
+    ] {
+        assert_eq!(refusal(&session, &format!("SELECT {call} FROM spans")).await, words);
+    }
+}
