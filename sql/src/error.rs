@@ -93,7 +93,7 @@ impl Error {
 
     /// A planning error with these words, at this place.
     pub(crate) fn plan_at(what: impl Into<String>, place: Option<Place>) -> Self {
-        Error::Plan(PlanError { words: what.into(), place })
+        Error::Plan(PlanError { words: without_control(&what.into()), place })
     }
 
     /// The error of a query that ran out of time.
@@ -118,6 +118,31 @@ impl Error {
             Cause::Other(words) => Error::Execution(words),
         }
     }
+}
+
+/// A text as a literal of SQL, in one line.
+pub(crate) fn quoted(text: &str) -> String {
+    if !text.contains(char::is_control) {
+        return format!("'{}'", text.replace('\'', "''"));
+    }
+    let mut literal = "E'".to_owned();
+    for c in text.chars() {
+        match c {
+            '\'' | '\\' => literal.extend(['\\', c]),
+            '\n' => literal.push_str("\\n"),
+            '\r' => literal.push_str("\\r"),
+            '\t' => literal.push_str("\\t"),
+            // There is none beyond U+009F.
+            c if c.is_control() => literal.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => literal.push(c),
+        }
+    }
+    literal + "'"
+}
+
+/// The same of the first 80 characters: for a literal that is wrong.
+pub(crate) fn quoted_start(text: &str) -> String {
+    quoted(&text.chars().take(80).collect::<String>())
 }
 
 /// Carries an engine's error through DataFusion.

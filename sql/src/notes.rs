@@ -10,6 +10,7 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 
+use crate::error::quoted;
 use crate::functions::attr::{Subscript, column_of, getter};
 use crate::mistakes::near::{list, near};
 use crate::renames;
@@ -158,10 +159,6 @@ fn attr_any(scope: Scope, key: &str, other: &str) -> String {
         column => format!("{column}, "),
     };
     format!("attr_any({column}{}, {})", quoted(first), quoted(second))
-}
-
-fn quoted(key: &str) -> String {
-    format!("'{}'", key.replace('\'', "''"))
 }
 
 /// `1 value`, `1,234 values`

@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::analyzer::{CatalogSource, durations, types};
-use crate::error::{at, plan_error};
+use crate::error::{about, at, plan_error, quoted};
 use crate::functions::attr::{Attr, Read};
 use crate::functions::percentile;
 use crate::role::Role;
@@ -82,7 +82,7 @@ fn wrong_attr_any(
     if column.relation.is_some() || column.name != "attributes" {
         return None;
     }
-    let keys: Vec<String> = keys.iter().map(|key| format!("'{key}'")).collect();
+    let keys: Vec<String> = keys.iter().map(|key| quoted(&key.to_string())).collect();
     let keys = keys.join(", ");
     let there = schema.qualified_fields_with_unqualified_name("attributes");
     let words = match there.as_slice() {
@@ -137,6 +137,7 @@ impl ExprPlanner for AttributePlanner {
         let (sql_type, _) = types::seen_as(self.catalog.get()?.as_ref(), scope, &keys);
         let read = Read::of(sql_type);
         Ok(PlannerResult::Planned(Attr::subscript(access.expr, scope, &keys, read)))
+            let key = quoted(&key);
     }
 
     fn plan_binary_op(

@@ -286,3 +286,52 @@ async fn a_column_of_two_tables_needs_its_table() {
     )])
     .await;
 }
+
+#[tokio::test]
+async fn a_key_with_a_quote_is_offered_as_sql_that_can_be_read() {
+    let mixed = |n, value| span("web", 1, n, 0).with("it's", value);
+    let session = Session::new(&store(&[mixed(1, json!(1)), mixed(2, json!("x"))]));
+    for (sql, words) in [
+        (
+            "SELECT attributes.\"it's\" FROM spans",
+            "an attribute is read by its key in single quotes: attributes['it''s']",
+        ),
+        (
+            "SELECT attributes[\"it's\"] FROM spans",
+            "an attribute is read by its key in single quotes, as in attributes['it''s']",
+        ),
+        (
+            "SELECT name FROM spans WHERE name = \"isn't\"",
+            "no column is named \"isn't\"; double quotes are for names, text stands in single \
+             quotes: 'isn''t'",
+        ),
+        (
+            "SELECT s.\"it's\" FROM (SELECT attributes FROM spans) s",
+            "'s' has no column 'it's'; an attribute is read as attributes['it''s']",
+        ),
+        (
+            "SELECT attr_any('it''s', 'k') FROM traces",
+            "attr_any reads attributes, and there is no such column here; name the column to read, \
+             as in attr_any(resource_attributes, 'it''s', 'k')",
+        ),
+        (
+            "SELECT max(attributes['it''s']) FROM spans",
+            "max of text: attributes['it''s'] has 1 string and 1 int values; read \
+             attr_int(attributes, 'it''s') or attr_text(attributes, 'it''s') instead",
+        ),
+        (
+            "SELECT \"a\nb\" FROM traces",
+            "no column is named \"a b\"; double quotes are for names, text stands in single quotes: \
+             E'a\\nb'",
+        ),
+        (
+            "SELECT name FROM spans WHERE duration > 'fast\nrun'",
+            "E'fast\\nrun' is not a duration: write a number and a unit, as in '500ms'",
+        ),
+    ] {
+        assert_eq!(refusal(&session, sql).await, words, "{sql}");
+    }
+    let all = "SELECT attributes['it''s'] FROM spans";
+    let table = session.query(all).await.expect("planned").collect().await.expect("rows");
+    assert!(table.to_string().contains("| attributes['it''s'] |"), "{table}");
+}

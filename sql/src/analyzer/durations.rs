@@ -6,7 +6,7 @@ use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator};
 
 use super::types::Class;
 use crate::durations::parse;
-use crate::error::{about, plan_error};
+use crate::error::{about, plan_error, quoted_start};
 use crate::functions::measure::{As, Measure};
 use crate::role::{Role, Unit};
 
@@ -121,8 +121,7 @@ fn literal_ns(expr: &Expr, schema: &DFSchema) -> Result<Option<i64>> {
             ScalarValue::Utf8(Some(text))
             | ScalarValue::Utf8View(Some(text))
             | ScalarValue::LargeUtf8(Some(text)) => parse(text).map(Some).map_err(|why| {
-                let shown: String = text.chars().take(80).collect();
-                let error = plan_error(format!("'{shown}' is not a duration: {why}"));
+                let error = plan_error(format!("{} is not a duration: {why}", quoted_start(text)));
                 about(error, format!("'{text}'"))
             }),
             _ => interval_ns(value),

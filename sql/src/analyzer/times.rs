@@ -6,7 +6,7 @@ use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::{Expr, ExprSchemable};
 
 use super::words::literal_mut;
-use crate::error::{about, plan_error};
+use crate::error::{about, plan_error, quoted_start};
 
 /// What a time is compared with, when it is a text literal: that time.
 ///
@@ -27,10 +27,10 @@ pub(crate) fn normalise(time: &Expr, other: &mut Expr, schema: &DFSchema) -> Res
     }
     let Some(text) = literal_mut(other) else { return Ok(false) };
     let ns = string_to_timestamp_nanos(&with_seconds(text)).map_err(|_| {
-        let shown: String = text.chars().take(80).collect();
         let error = plan_error(format!(
-            "'{shown}' is not a time from 1678 to 2262: write it as '2026-01-01', '2026-01-01 \
-             12:00' or '2026-01-01T12:00:00.5+09:00'"
+            "{} is not a time from 1678 to 2262: write it as '2026-01-01', '2026-01-01 12:00' or \
+             '2026-01-01T12:00:00.5+09:00'",
+            quoted_start(text)
         ));
         about(error, format!("'{text}'"))
     })?;

@@ -12,7 +12,7 @@ use datafusion::common::{DFSchema, DataFusionError, Result};
 use datafusion::functions::expr_fn::coalesce;
 use datafusion::logical_expr::{Expr, ExprSchemable, TryCast};
 
-use crate::error::{about, at, plan_error};
+use crate::error::{about, at, plan_error, quoted};
 use crate::functions::attr::{Read, Subscript, column_of};
 use crate::role::Role;
 
@@ -324,8 +324,7 @@ fn placed(error: DataFusionError, expr: &Expr) -> DataFusionError {
 
 fn shown(scope: Scope, keys: &[String]) -> String {
     let column = column_of(scope);
-    let keys: Vec<String> =
-        keys.iter().map(|key| format!("'{}'", key.replace('\'', "''"))).collect();
+    let keys: Vec<String> = keys.iter().map(|key| quoted(key)).collect();
     match keys.as_slice() {
         [key] => format!("{column}[{key}]"),
         keys => format!("attr_any({column}, {})", keys.join(", ")),
@@ -359,10 +358,8 @@ fn getters(scope: Scope, keys: &[String], counts: &TypeCounts, place: &Class) ->
         }
     };
     let one = |read: &Read| {
-        let call = |key: &String| {
-            let key = key.replace('\'', "''");
-            format!("{}({}, '{key}')", read.getter(), column_of(scope))
-        };
+        let call =
+            |key: &String| format!("{}({}, {})", read.getter(), column_of(scope), quoted(key));
         let calls: Vec<String> = keys.iter().map(call).collect();
         match calls.as_slice() {
             [call] => call.clone(),

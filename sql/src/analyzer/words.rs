@@ -4,7 +4,7 @@ use amida::schema::{KINDS, STATUSES};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{Expr, Like};
 
-use crate::error::{about, plan_error};
+use crate::error::{about, plan_error, quoted_start};
 use crate::role::Role;
 
 /// What a column with such a role is compared with, when it is a text literal: the literal in the
@@ -37,7 +37,8 @@ pub(crate) fn normalise_like(role: &Role, like: &mut Like) -> Result<bool> {
     let Some(pattern) = literal_mut(&mut like.pattern) else { return Ok(false) };
     let prefix = pattern.split(['%', '_']).next().unwrap_or("");
     if prefix.len() > digits || !prefix.bytes().all(|b| b.is_ascii_hexdigit()) {
-        let words = format!("'{pattern}' matches no {what}: a {what} is {digits} hex digits");
+        let shown = quoted_start(pattern);
+        let words = format!("{shown} matches no {what}: a {what} is {digits} hex digits");
         return Err(about(plan_error(words), format!("'{pattern}'")));
     }
     *pattern = pattern.to_ascii_lowercase();
@@ -64,8 +65,8 @@ fn hex(text: &str, what: &str, digits: usize) -> Result<String> {
     if text.len() == digits && text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Ok(text.to_ascii_lowercase());
     }
-    let shown: String = text.chars().take(80).collect();
-    let words = format!("'{shown}' is not a {what}: expected {digits} hex digits");
+    let shown = quoted_start(text);
+    let words = format!("{shown} is not a {what}: expected {digits} hex digits");
     Err(about(plan_error(words), format!("'{text}'")))
 }
 
@@ -84,7 +85,7 @@ fn word(text: &str, what: &str, prefix: &str, words: &[&str]) -> Result<String> 
         }
         _ => String::new(),
     };
-    let shown: String = text.chars().take(80).collect();
-    let words = format!("'{shown}' is not a {what}: expected one of {}{hint}", words.join(", "));
+    let shown = quoted_start(text);
+    let words = format!("{shown} is not a {what}: expected one of {}{hint}", words.join(", "));
     Err(about(plan_error(words), format!("'{text}'")))
 }

@@ -20,6 +20,7 @@ use datafusion::logical_expr::{
     ScalarUDFImpl, Signature, Volatility,
 };
 
+use crate::error::quoted;
 use crate::role::Role;
 
 /// Which values are read, and as what.
@@ -116,7 +117,7 @@ impl ScalarUDFImpl for Attr {
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
         let name = |arg: &Expr| match arg {
             Expr::Literal(ScalarValue::Utf8View(Some(key)) | ScalarValue::Utf8(Some(key)), _) => {
-                format!("'{key}'")
+                quoted(key)
             }
             other => other.schema_name().to_string(),
         };

@@ -5,6 +5,7 @@ use datafusion::common::Column;
 
 use super::Known;
 use super::near::{did_you_mean, list, near};
+use crate::error::quoted;
 use crate::functions::attr::column_of;
 use crate::place::Place;
 use crate::renames;
@@ -101,13 +102,14 @@ impl Known<'_> {
     }
 
     fn bare(&self, name: &str, valid: &[&str], place: Option<Place>) -> String {
-        let quoted = place
+        let is_quoted = place
             .and_then(|place| self.tokens.word_at(place))
             .is_some_and(|word| word.quote_style == Some('"'));
-        if quoted {
+        if is_quoted {
             let hint = did_you_mean(&near(name, valid.iter().copied()));
             let hint = if hint.is_empty() {
-                format!("; double quotes are for names, text stands in single quotes: '{name}'")
+                let text = quoted(name);
+                format!("; double quotes are for names, text stands in single quotes: {text}")
             } else {
                 hint
             };
@@ -147,8 +149,9 @@ impl Known<'_> {
                 let other = || renames::others(key).find_map(known);
                 if let Some(key) = known(key).or_else(other) {
                     return Some(format!(
-                        "; an attribute is read as {}['{key}']",
-                        column_of(*scope)
+                        "; an attribute is read as {}[{}]",
+                        column_of(*scope),
+                        quoted(&key)
                     ));
                 }
             }

@@ -20,7 +20,7 @@ use amida::Catalog;
 use datafusion::common::{DataFusionError, SchemaError};
 use datafusion::execution::SessionState;
 
-use crate::error::Error;
+use crate::error::{Error, quoted};
 use crate::place::{Place, Tokens};
 
 /// What a statement could name.
@@ -85,7 +85,7 @@ impl Known<'_> {
         }
         let (column, key, place) = self.tokens.dotted_attribute()?;
         Some(Error::plan_at(
-            format!("an attribute is read by its key in single quotes: {column}['{key}']"),
+            format!("an attribute is read by its key in single quotes: {column}[{}]", quoted(&key)),
             place,
         ))
     }
