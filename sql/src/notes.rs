@@ -16,10 +16,16 @@ use crate::mistakes::near::{list, near};
 use crate::renames;
 use crate::role::Role;
 
+/// Most notes on one query.
+const NOTES_MAX: usize = 20;
+
+/// For so many keys of one query near ones are looked for.
+const COMPARED_MAX: usize = 20;
+
 /// Keys that a query reads as one value: one, or those of `attr_any`.
 type Read = (Scope, Vec<String>);
 
-/// The notes on a plan, each once, in the order of its keys.
+/// The notes on a plan, each once, in the order of its keys; at most `NOTES_MAX`.
 pub(crate) fn notes(plan: &LogicalPlan, catalog: &Catalog) -> Vec<String> {
     let reads = match reads(plan) {
         Ok(reads) => reads,
@@ -33,13 +39,20 @@ pub(crate) fn notes(plan: &LogicalPlan, catalog: &Catalog) -> Vec<String> {
         .iter()
         .flat_map(|(scope, keys)| keys.iter().map(|key| (*scope, key.as_str())))
         .collect();
-    let notes = reads.iter().flat_map(|(scope, keys)| {
-        let any = keys.iter().any(|key| is_known(catalog, *scope, key));
-        let missing = (!any).then(|| missing(catalog, *scope, keys));
-        let other = any.then(|| keys.iter().filter_map(|key| half(catalog, *scope, key, &all)));
-        missing.into_iter().chain(other.into_iter().flatten())
-    });
-    notes.collect()
+    let mut compared = 0;
+    let mut notes = Vec::new();
+    for (scope, keys) in reads.iter() {
+        if keys.iter().any(|key| is_known(catalog, *scope, key)) {
+            notes.extend(keys.iter().filter_map(|key| half(catalog, *scope, key, &all)));
+        } else {
+            notes.push(missing(catalog, *scope, keys, &mut compared));
+        }
+        if notes.len() >= NOTES_MAX {
+            break;
+        }
+    }
+    notes.truncate(NOTES_MAX);
+    notes
 }
 
 /// The keys that a plan reads.
@@ -78,7 +91,7 @@ fn is_known(catalog: &Catalog, scope: Scope, key: &str) -> bool {
 }
 
 /// No span has these keys: where they are instead, or similar ones.
-fn missing(catalog: &Catalog, scope: Scope, keys: &[String]) -> String {
+fn missing(catalog: &Catalog, scope: Scope, keys: &[String], compared: &mut usize) -> String {
     let shown: Vec<String> = keys.iter().map(|key| self::shown(scope, key)).collect();
     let nothing = format!("no {} has {}", owner(scope), list(&shown, "or"));
     let values = |key: &str| catalog.counts(scope, key).total();
@@ -107,7 +120,9 @@ fn missing(catalog: &Catalog, scope: Scope, keys: &[String]) -> String {
     };
     let alike = || {
         let known: Vec<&str> = catalog.keys(scope).map(|(key, _)| key).collect();
-        keys.iter().find_map(|key| {
+        let left = COMPARED_MAX.saturating_sub(*compared);
+        keys.iter().take(left).find_map(|key| {
+            *compared += 1;
             let near = near(key, known.iter().copied());
             let near: Vec<String> = near.iter().map(|key| self::shown(scope, key)).collect();
             (!near.is_empty()).then(|| format!("; did you mean {}?", list(&near, "or")))

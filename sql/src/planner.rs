@@ -66,6 +66,9 @@ impl AttributePlanner {
     }
 }
 
+/// Most keys of one `attr_any`.
+const KEYS_MAX: usize = 32;
+
 /// Where the text names the column of an expression.
 fn span(expr: &Expr) -> Option<Span> {
     expr.spans().and_then(|spans| spans.first())
@@ -109,6 +112,10 @@ impl ExprPlanner for AttributePlanner {
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawFieldAccessExpr>> {
         let keys = self.keys(&access.field_access);
+        if let Some(count) = keys.as_ref().map(Vec::len).filter(|count| *count > KEYS_MAX) {
+            let words = format!("attr_any takes at most {KEYS_MAX} keys, these are {count}");
+            return Err(about(plan_error(words), "attr_any"));
+        }
         if let Some(wrong) = wrong_attr_any(&access.expr, keys.as_deref(), schema) {
             return Err(wrong);
         }
@@ -130,14 +137,14 @@ impl ExprPlanner for AttributePlanner {
                 },
                 _ => ("http.route".to_owned(), None),
             };
+            let key = quoted(&key);
             let words =
-                format!("an attribute is read by its key in single quotes, as in {name}['{key}']");
+                format!("an attribute is read by its key in single quotes, as in {name}[{key}]");
             return Err(at(plan_error(words), span));
         };
         let (sql_type, _) = types::seen_as(self.catalog.get()?.as_ref(), scope, &keys);
         let read = Read::of(sql_type);
         Ok(PlannerResult::Planned(Attr::subscript(access.expr, scope, &keys, read)))
-            let key = quoted(&key);
     }
 
     fn plan_binary_op(

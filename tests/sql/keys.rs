@@ -153,6 +153,25 @@ async fn a_clause_that_it_has_not_is_refused_not_dropped() {
     }
 }
 
+#[tokio::test]
+async fn it_takes_so_many_keys_and_no_more() {
+    let store = store(&specs());
+    let session = Session::new(&store);
+    let keys = |count: usize| {
+        let keys: Vec<String> = (1..count).map(|n| format!("'k{n}'")).collect();
+        keys.join(", ") + ", 'new'"
+    };
+    let most = format!("SELECT max(attr_any({})) FROM spans", keys(32));
+    assert_eq!(ask(&session, &most).await, ["500"]);
+    let more = format!("SELECT attr_any({}) FROM spans", keys(33));
+    assert_eq!(refusal(&session, &more).await, "attr_any takes at most 32 keys, these are 33");
+    let context = SessionContext::new();
+    amida_sql::register(&context, &store).expect("registered");
+    let more = format!("SELECT attributes[[{}]] FROM spans", keys(33));
+    let refused = context.sql(&more).await.expect_err("33 keys").to_string();
+    assert!(refused.contains("at most 32 keys"), "{refused}");
+}
+
 const KEYS: &str = "SELECT scope, key, type, count, example FROM attribute_keys \
                     WHERE scope = 'span' ORDER BY key, type";
 

@@ -111,6 +111,37 @@ async fn a_mistyped_key_is_answered_with_near_ones_and_an_unknown_one_with_nothi
 }
 
 #[tokio::test]
+async fn many_unknown_keys_get_so_many_notes_and_a_long_one_is_near_to_nothing() {
+    let long = "k".repeat(200);
+    let session = Session::new(&store(&[span("web", 1, 1, 0).with(&long, json!(1))]));
+    let columns: Vec<String> = (0..300).map(|n| format!("attributes['key{n}']")).collect();
+    let found = notes(&session, &format!("SELECT {} FROM spans", columns.join(", "))).await;
+    assert_eq!(found.len(), 20);
+    let nearly = format!("{long}k");
+    assert_eq!(
+        notes(&session, &format!("SELECT attributes['{nearly}'] FROM spans")).await,
+        [format!("no span has attributes['{nearly}']")]
+    );
+}
+
+#[tokio::test]
+async fn the_sql_that_a_note_offers_reads_the_key_whatever_is_in_it() {
+    for key in ["it's there", "back\\slash'd", "two\nlines", "a\ttab\\", "\u{1b}[31mred", "\u{85}x"]
+    {
+        let session = Session::new(&store(&[span("web", 1, 1, 0).with(key, json!(7))]));
+        let nearly = format!("{key}s").replace('\'', "''");
+        let found = notes(&session, &format!("SELECT attributes['{nearly}'] FROM spans")).await;
+        let [note] = found.as_slice() else { panic!("{key:?}: {found:?}") };
+        assert!(!note.contains(char::is_control), "{note:?}");
+        let (missing, meant) = note.split_once("; did you mean ").expect("a near key");
+        let meant = meant.strip_suffix('?').expect("a question");
+        assert_eq!(ask(&session, &format!("SELECT {meant} FROM spans")).await, ["7"], "{note}");
+        let missing = missing.strip_prefix("no span has ").expect("a key");
+        assert_eq!(notes(&session, &format!("SELECT {missing} FROM spans")).await, [note.clone()]);
+    }
+}
+
+#[tokio::test]
 async fn every_place_of_a_query_is_looked_at_and_each_note_stands_once() {
     let session = Session::new(&store(&specs()));
     for sql in [

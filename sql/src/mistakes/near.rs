@@ -3,11 +3,14 @@
 /// Most names that one message offers.
 const OFFERED_MAX: usize = 3;
 
+/// A name with more letters takes long to compare, and is near to nothing.
+const LETTERS_MAX: usize = 64;
+
 /// The candidates that a mistyped name may have meant, nearest first: those that differ in the
 /// fewest letters, if these are few for its length. Case and `_`, `.`, `-` do not count.
 pub(crate) fn near<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-    let letters = letters(name);
-    let most = match letters.chars().count() {
+    let Some((letters, length)) = letters(name) else { return Vec::new() };
+    let most = match length {
         0..=2 => 0,
         3..=4 => 1,
         5..=8 => 2,
@@ -15,8 +18,16 @@ pub(crate) fn near<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>
     };
     let mut found: Vec<(usize, &str)> = candidates
         .into_iter()
-        .map(|candidate| (strsim::osa_distance(&letters, &self::letters(candidate)), candidate))
-        .filter(|(distance, candidate)| *distance <= most && *candidate != name)
+        .filter(|candidate| *candidate != name)
+        .filter_map(|candidate| {
+            let (other, other_length) = self::letters(candidate)?;
+            // Each letter that one has more is a difference.
+            if length.abs_diff(other_length) > most {
+                return None;
+            }
+            Some((strsim::osa_distance(&letters, &other), candidate))
+        })
+        .filter(|(distance, _)| *distance <= most)
         .collect();
     found.sort_unstable();
     found.dedup();
@@ -26,9 +37,15 @@ pub(crate) fn near<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>
     found.into_iter().map(|(_, candidate)| candidate).collect()
 }
 
-fn letters(name: &str) -> String {
+/// What is compared of a name, and how many letters that is; `None` where they are too many.
+fn letters(name: &str) -> Option<(String, usize)> {
+    if name.chars().nth(2 * LETTERS_MAX).is_some() {
+        return None;
+    }
     let counts = |c: &char| !matches!(c, '_' | '.' | '-');
-    name.chars().filter(counts).flat_map(char::to_lowercase).collect()
+    let letters: String = name.chars().filter(counts).flat_map(char::to_lowercase).collect();
+    let length = letters.chars().count();
+    (length <= LETTERS_MAX).then_some((letters, length))
 }
 
 /// `; did you mean 'a' or 'b'?`, empty without names.
@@ -71,6 +88,18 @@ mod tests {
             ("", vec![]),
         ] {
             assert_eq!(near(typed, COLUMNS), meant, "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_long_name_is_near_to_nothing() {
+        let most = "k".repeat(64);
+        let near_most = format!("{}l", "k".repeat(63));
+        assert_eq!(near(&most, [near_most.as_str()]), [near_most.as_str()]);
+        for more in ["k".repeat(65), "k.".repeat(65), "k".repeat(70_000)] {
+            let near_more = format!("{more}_");
+            assert_eq!(near(&more, [near_more.as_str()]), [""; 0]);
+            assert_eq!(near(&most, [more.as_str()]), [""; 0]);
         }
     }
 
