@@ -3,9 +3,11 @@
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
+use datafusion::arrow::array::{
+    ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray, make_array,
+};
 use datafusion::arrow::datatypes::{
-    DataType, DurationNanosecondType, Field, Schema, SchemaRef, TimeUnit,
+    DataType, DurationNanosecondType, Field, FieldRef, Schema, TimeUnit,
 };
 use datafusion::arrow::error::ArrowError;
 
@@ -157,8 +159,8 @@ fn write(out: &mut impl Write, ns: i64) -> fmt::Result {
     out.write_str(unit)
 }
 
-/// The same columns, durations as text such as `1.5s`: for tables, CSV and JSON. `'1.5s'` beside a
-/// duration in a query means the same again.
+/// The same columns, durations as text such as `1.5s`, in lists, structs and maps too: for tables,
+/// CSV and JSON. `'1.5s'` beside a duration in a query means the same again.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -174,29 +176,50 @@ fn write(out: &mut impl Write, ns: i64) -> fmt::Result {
 /// # Errors
 /// None in practice: Arrow's words if the columns do not fit their schema.
 pub fn readable(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let columns = batch.columns().iter().map(readable_column).collect::<Result<_, _>>()?;
     let schema = batch.schema();
-    if !schema.fields().iter().any(|field| *field.data_type() == DURATION) {
-        return Ok(batch.clone());
-    }
-    let columns = batch.columns().iter().map(|column| -> ArrayRef {
-        match column.as_primitive_opt::<DurationNanosecondType>() {
-            Some(durations) => {
-                let texts = durations.iter().map(|ns| ns.map(text));
-                Arc::new(texts.collect::<StringArray>())
-            }
-            None => Arc::clone(column),
-        }
-    });
-    RecordBatch::try_new(readable_schema(&schema), columns.collect())
+    let fields: Vec<FieldRef> = schema.fields().iter().map(readable_field).collect();
+    let schema = Schema::new_with_metadata(fields, schema.metadata().clone());
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::new(schema), columns, &options)
 }
 
-/// The schema of `readable` batches.
-fn readable_schema(schema: &Schema) -> SchemaRef {
-    let fields = schema.fields().iter().map(|field| match field.data_type() {
-        t if *t == DURATION => Field::clone(field).with_data_type(DataType::Utf8),
-        _ => Field::clone(field),
+fn readable_column(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    if let Some(durations) = column.as_primitive_opt::<DurationNanosecondType>() {
+        let texts = durations.iter().map(|ns| ns.map(text));
+        return Ok(Arc::new(texts.collect::<StringArray>()));
+    }
+    let data_type = readable_type(column.data_type());
+    if data_type == *column.data_type() {
+        return Ok(Arc::clone(column));
+    }
+    let data = column.to_data();
+    let children = data.child_data().iter().map(|child| {
+        readable_column(&make_array(child.clone())).map(|readable| readable.to_data())
     });
-    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+    let children = children.collect::<Result<_, _>>()?;
+    let readable = data.into_builder().data_type(data_type).child_data(children).build()?;
+    Ok(make_array(readable))
+}
+
+/// The type that a `readable` column has: durations are text, in lists, structs and maps too.
+fn readable_type(data_type: &DataType) -> DataType {
+    match data_type {
+        t if *t == DURATION => DataType::Utf8,
+        DataType::List(item) => DataType::List(readable_field(item)),
+        DataType::LargeList(item) => DataType::LargeList(readable_field(item)),
+        DataType::FixedSizeList(item, length) => {
+            DataType::FixedSizeList(readable_field(item), *length)
+        }
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(readable_field).collect()),
+        DataType::Map(entries, sorted) => DataType::Map(readable_field(entries), *sorted),
+        other => other.clone(),
+    }
+}
+
+fn readable_field(field: &FieldRef) -> FieldRef {
+    let data_type = readable_type(field.data_type());
+    Arc::new(Field::clone(field).with_data_type(data_type))
 }
 
 #[cfg(test)]

@@ -229,6 +229,30 @@ async fn durations_are_calculated_with_and_print_with_a_unit() {
     assert!(table.contains("| 250ms    |"), "{table}");
 }
 
+#[tokio::test]
+async fn durations_in_lists_structs_and_maps_print_with_a_unit_too() {
+    let s = session();
+    for (expr, expected) in [
+        ("array_agg(duration ORDER BY duration)", "[-5us, 1ms, 250ms, 500ms, 1m30s]"),
+        ("struct(max(duration) AS d, count(*) AS n)", "{d: 1m30s, n: 5}"),
+        ("[struct(min(duration) AS d)]", "[{d: -5us}]"),
+        ("[[max(duration)], NULL]", "[[1m30s], -]"),
+        ("map(['a'], [max(duration)])", "{a: 1m30s}"),
+        ("arrow_cast([max(duration)], 'LargeList(Duration(ns))')", "[1m30s]"),
+        ("arrow_cast([max(duration)], 'FixedSizeList(1, Duration(ns))')", "[1m30s]"),
+        ("[max(marks)]", "[1]"),
+    ] {
+        let sql = format!("SELECT {expr} FROM spans");
+        assert_eq!(drawn(&s, &sql).await, [expected], "{expr}");
+    }
+    let sql = "SELECT trace_id, [duration] FROM spans ORDER BY start_time LIMIT 2 OFFSET 1";
+    let rows = drawn(&s, sql).await;
+    assert_eq!(rows, [format!("{}|[250ms]", trace_hex(2)), format!("{}|[500ms]", trace_hex(3))]);
+    let table = s.query(sql).await.expect("planned").collect().await.expect("rows");
+    let sliced: Vec<RecordBatch> = table.batches().iter().map(|b| b.slice(1, 1)).collect();
+    assert_eq!(shown(&sliced), [format!("{}|[500ms]", trace_hex(3))]);
+}
+
 /// Four segments, each ten times slower than the one before.
 fn apart_by_duration() -> Store {
     let store = apart(&MemoryFs::new(), &[]).open("s").expect("opened");
