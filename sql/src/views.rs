@@ -11,10 +11,8 @@ use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 
-use crate::functions::hex_id::HexId;
-use crate::functions::lists::{Kind, ReadList};
 use crate::functions::trace_root::TraceRoot;
-use crate::functions::{aggregates, scalars};
+use crate::functions::{aggregates, of_views};
 
 /// The base table's name inside the views.
 const BASE: &str = "span_rows";
@@ -140,8 +138,7 @@ pub(crate) fn views(base: Arc<dyn TableProvider>) -> Result<Vec<(&'static str, A
         .with_scalar_functions(
             SessionStateDefaults::default_scalar_functions()
                 .into_iter()
-                .chain(scalars())
-                .chain([HexId::udf(), ReadList::udf(Kind::Events), ReadList::udf(Kind::Links)])
+                .chain(of_views())
                 .collect(),
         )
         .build();

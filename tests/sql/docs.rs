@@ -1,12 +1,13 @@
 //! Every ```sql example of docs/sql.md runs on a small store that has what the examples name, and
-//! is answered with what the ```text block behind it says.
+//! is answered with what the ```text block behind it says. What can be called is in it.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // reads the docs
 
 use amida::Store;
 use amida_sql::Session;
+use amida_sql::datafusion::prelude::SessionContext;
 use serde_json::json;
 
-use crate::common::{EPOCH_NS, append, span, span_hex, trace_hex};
+use crate::common::{EPOCH_NS, append, ask, refusal, span, span_hex, trace_hex};
 
 /// The store that docs/sql.md describes under "The examples".
 pub fn example_store() -> Store {
@@ -128,4 +129,31 @@ async fn every_example_gives_the_answer_that_is_printed() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[tokio::test]
+async fn only_functions_that_are_documented_are_listed() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/sql.md");
+    let docs = std::fs::read_to_string(path).expect("docs/sql.md");
+    let defaults = SessionContext::new().state();
+    let of_datafusion = |name: &str| {
+        defaults.scalar_functions().contains_key(name)
+            || defaults.higher_order_functions().contains_key(name)
+            || defaults.aggregate_functions().contains_key(name)
+            || defaults.window_functions().contains_key(name)
+    };
+    let session = Session::new(&Store::in_memory());
+    let listed = ask(&session, "SELECT DISTINCT routine_name FROM information_schema.routines");
+    let listed = listed.await;
+    assert!(listed.len() > 200, "{listed:?}");
+    assert!(listed.iter().any(|name| name == "p95"), "{listed:?}");
+    let own: Vec<&String> = listed.iter().filter(|name| !of_datafusion(name)).collect();
+    let is_documented =
+        |name: &str| docs.contains(&format!("`{name}`")) || docs.contains(&format!("{name}("));
+    let unknown: Vec<_> = own.iter().filter(|name| !is_documented(name)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+    for name in ["as_duration", "as_nanoseconds", "as_milliseconds", "hex_id", "span_events"] {
+        let words = refusal(&session, &format!("SELECT {name}(1)")).await;
+        assert!(words.starts_with(&format!("no function is named '{name}'")), "{words}");
+    }
 }

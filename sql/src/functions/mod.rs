@@ -37,8 +37,13 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 /// The scalar functions that a query may name.
 pub(crate) fn scalars() -> impl Iterator<Item = Arc<ScalarUDF>> {
-    let all = attr::Attr::getters().into_iter().chain(measure::Measure::all());
-    all.chain([time_bucket::TimeBucket::udf()])
+    attr::Attr::getters().into_iter().chain([time_bucket::TimeBucket::udf()])
+}
+
+/// The scalar functions that only the views name.
+pub(crate) fn of_views() -> impl Iterator<Item = Arc<ScalarUDF>> {
+    let lists = [lists::Kind::Events, lists::Kind::Links].map(lists::ReadList::udf);
+    measure::Measure::all().into_iter().chain(lists).chain([hex_id::HexId::udf()])
 }
 
 /// The aggregate functions that a query may name.
