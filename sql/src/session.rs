@@ -26,7 +26,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::functions::capped::cap;
 use crate::functions::keeps::keeping;
-use crate::functions::{aggregates, scalars};
+use crate::functions::{LEFT_OUT, aggregates, scalars};
 use crate::guard::{self, Allowed};
 use crate::mistakes::Known;
 use crate::notes::notes;
@@ -286,7 +286,7 @@ fn state(
     settings.sql_parser.collect_spans = true;
     let runtime = runtime(options)?;
     let mut functions = cap(SessionStateDefaults::default_scalar_functions());
-    functions.retain(|f| !MAKES_ROWS.contains(&f.name()));
+    functions.retain(|f| !LEFT_OUT.contains(&f.name()));
     functions.extend(scalars());
     let known = SessionStateDefaults::default_aggregate_functions().into_iter().map(keeping);
     let aggregates = known.chain(aggregates()).collect();
@@ -323,9 +323,6 @@ fn runtime(options: &SessionOptions) -> datafusion::common::Result<Arc<RuntimeEn
     runtime.register_object_store(url.as_ref(), Arc::new(InMemory::new()));
     Ok(runtime)
 }
-
-/// Functions that make many rows or elements from two numbers.
-const MAKES_ROWS: [&str; 2] = ["range", "generate_series"];
 
 /// The tables of `docs/sql.md` over a source.
 pub(crate) fn tables(

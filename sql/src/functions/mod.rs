@@ -35,6 +35,10 @@ use std::sync::Arc;
 
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
+/// DataFusion's functions that `Session` leaves out: they make many rows or elements from two
+/// numbers.
+pub(crate) const LEFT_OUT: [&str; 2] = ["generate_series", "range"];
+
 /// The scalar functions that a query may name.
 pub(crate) fn scalars() -> impl Iterator<Item = Arc<ScalarUDF>> {
     attr::Attr::getters().into_iter().chain([time_bucket::TimeBucket::udf()])

@@ -2,7 +2,8 @@
 
 use super::Known;
 use super::near::{did_you_mean, near};
-use super::tables::{LEFT_OUT, left_out};
+use super::tables::left_out;
+use crate::functions::LEFT_OUT;
 
 /// What other databases call it, or what is written here instead. The first word of the answer
 /// must be a function here, where it is one.

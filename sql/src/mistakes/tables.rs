@@ -2,6 +2,7 @@
 
 use super::Known;
 use super::near::{did_you_mean, list, near};
+use crate::functions::LEFT_OUT;
 
 /// What other stores call their tables.
 const MEANT: [(&str, &str); 8] = [
@@ -56,9 +57,6 @@ impl Known<'_> {
         tables
     }
 }
-
-/// Functions that `Session` leaves out.
-pub(super) const LEFT_OUT: [&str; 2] = ["generate_series", "range"];
 
 pub(super) fn left_out(name: &str) -> String {
     format!("{name} is left out: two numbers in it could keep a machine busy")
