@@ -322,8 +322,56 @@ async fn milliseconds_with_a_fraction_are_compared_exactly_as_they_print() {
 }
 
 #[tokio::test]
+async fn a_window_function_keeps_what_its_argument_means() {
+    let s = session();
+    for function in
+        ["first_value(C)", "last_value(C)", "nth_value(C, 1)", "lag(C, 0)", "lead(C, 0)"]
+    {
+        for (column, condition) in [
+            ("duration", "> '400ms'"),
+            ("duration_ns", "> '400ms'"),
+            ("duration_ms", "> '400ms'"),
+            ("trace_id", &*format!("= '{}'", trace_hex(4).to_uppercase())),
+            ("kind", "= 'span_kind_server'"),
+        ] {
+            let call = function.replace('C', column);
+            let call = format!("{call} OVER (PARTITION BY name ORDER BY start_time)");
+            let expected =
+                ask(&s, &format!("SELECT count(*) FROM spans WHERE {column} {condition}")).await;
+            for sql in [
+                format!("SELECT count(*) FROM (SELECT {call} {condition} AS x FROM spans) WHERE x"),
+                format!("SELECT count(*) FROM (SELECT {call} AS x FROM spans) WHERE x {condition}"),
+            ] {
+                assert_eq!(ask(&s, &sql).await, expected, "{sql}");
+            }
+            let sql = format!("SELECT {call} = 'nothing such' FROM spans");
+            assert!(refusal(&s, &sql).await.contains("'nothing such'"), "{sql}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn text_beside_other_numbers_is_no_duration() {
     let s = session();
+    for (condition, literal) in [
+        ("5 > 'abc'", "'abc'"),
+        ("count(*) > '1s'", "'1s'"),
+        ("row_number() OVER () > '1s'", "'1s'"),
+        ("sum(marks) IN (1, '1s')", "'1s'"),
+        ("1.5 BETWEEN 'a' AND 3", "'a'"),
+        ("CASE count(*) WHEN '1s' THEN 1 END", "'1s'"),
+    ] {
+        for sql in [
+            format!("SELECT {condition} FROM spans"),
+            format!("SELECT {condition} FROM spans WHERE false"),
+        ] {
+            let refused = s.query(&sql).await.expect_err(&sql);
+            assert!(refused.to_string().contains(literal), "{sql}\n{refused}");
+            let place = refused.place().unwrap_or_else(|| panic!("{sql}: no place"));
+            let text: String = sql.chars().skip(place.column - 1).take(place.length).collect();
+            assert_eq!(text, literal, "{sql}");
+        }
+    }
     let refused = crate::common::try_ask(&s, "SELECT 1 FROM spans WHERE marks > '5ms'").await;
     assert!(refused.is_err());
     let sql = format!("SELECT max(trace_id) = '{}' FROM spans", trace_hex(5).to_uppercase());
