@@ -16,6 +16,24 @@ pub(crate) enum Unit {
     Milliseconds,
 }
 
+impl Unit {
+    /// The unit of a column of numbers.
+    pub(crate) fn of(field: &Field) -> Option<Self> {
+        match Role::of(field) {
+            Some(Role::Duration(unit)) => Some(unit),
+            _ => None,
+        }
+    }
+
+    /// Its name.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Unit::Nanoseconds => "nanoseconds",
+            Unit::Milliseconds => "milliseconds",
+        }
+    }
+}
+
 /// What a column, or the result of one of our functions, means.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Role {

@@ -64,7 +64,20 @@ fn conditions() -> Vec<(&'static str, &'static [&'static str])> {
         ("duration_ms = '-5us'", &["op5"]),
         ("duration_ms BETWEEN '1000000ns' AND '250ms'", &["op1", "op2"]),
         ("duration_ms > interval '1 minute'", &["op4"]),
-        ("duration_ns / 2 > '200ms'", &["op3", "op4"]),
+        ("duration_ns + duration_ns > '600ms'", &["op3", "op4"]),
+        ("round(duration_ms, 1) > '400ms'", &["op3", "op4"]),
+        ("CASE WHEN is_error THEN '0s' ELSE duration_ns END > '400ms'", &["op3", "op4"]),
+        ("CASE WHEN name = 'op4' THEN duration_ms ELSE '2s' END < '2s'", &[]),
+        (
+            "CASE WHEN name = 'op4' THEN duration ELSE '2s' END = '2s'",
+            &["op1", "op2", "op3", "op5"],
+        ),
+        ("CASE WHEN name = 'op4' THEN '2s' ELSE duration END = '2s'", &["op4"]),
+        ("coalesce(duration_ns, '0s') > '400ms'", &["op3", "op4"]),
+        ("greatest(duration_ms, '10s') > '10s'", &["op4"]),
+        ("least(duration_ns, '1ms') < '1ms'", &["op5"]),
+        ("nullif(duration_ns, '1ms') IS NULL", &["op1"]),
+        ("nvl(duration_ms, '0s') = '500ms'", &["op3"]),
         ("-duration_ns >= '5us'", &["op5"]),
         ("abs(duration_ns) = '5us'", &["op5"]),
         ("duration_ns - '100ms' > '250ms'", &["op3", "op4"]),
@@ -192,6 +205,67 @@ async fn what_is_no_duration_is_refused_with_what_to_write() {
         refusal(&s, "SELECT name FROM spans WHERE duration > interval '1 s' + interval '1 s'")
             .await;
     assert!(words.contains("write INTERVAL '500 ms'"), "{words}");
+}
+
+#[tokio::test]
+async fn a_number_whose_unit_is_not_known_is_not_compared_with_a_duration() {
+    let s = session();
+    for (number, name) in [
+        ("duration_ns / 1e9", "spans.duration_ns / Float64(1000000000)"),
+        ("duration_ms * 1000", "spans.duration_ms * Int64(1000)"),
+        ("duration_ns % 1000", "spans.duration_ns % Int64(1000)"),
+        ("round(duration_ns / 1e6, 1)", "round(spans.duration_ns / Float64(1000000),Int64(1))"),
+        ("coalesce(attributes['wait'], duration_ns)", "coalesce(attributes['wait'],"),
+        ("duration_ns + attributes['wait']", "spans.duration_ns + attributes['wait']"),
+        ("attributes['wait']", "attributes['wait']"),
+        ("marks", "spans.marks"),
+    ] {
+        for condition in [
+            format!("{number} > '500ms'"),
+            format!("'500ms' < {number}"),
+            format!("{number} IN (1, '500ms')"),
+            format!("{number} BETWEEN '500ms' AND '2s'"),
+        ] {
+            let words = refusal(&s, &format!("SELECT name FROM spans WHERE {condition}")).await;
+            let expected = format!("'500ms' is a duration, and the unit of {name}");
+            assert!(words.starts_with(&expected), "{condition}\n{words}");
+        }
+    }
+    let sql = "SELECT service_name FROM spans GROUP BY 1 HAVING sum(duration_ns) / 1e9 > '1s'";
+    assert!(refusal(&s, sql).await.contains("is not known"));
+    for case in
+        ["CASE WHEN is_error THEN duration_ns ELSE 'none' END", "coalesce(duration_ms, 'x')"]
+    {
+        let words = refusal(&s, &format!("SELECT {case} FROM spans")).await;
+        assert!(words.contains("is not a duration"), "{case}\n{words}");
+    }
+}
+
+#[tokio::test]
+async fn nanoseconds_and_milliseconds_do_not_meet() {
+    let s = session();
+    for condition in [
+        "duration_ms > duration_ns",
+        "duration_ms - duration_ns > '500ms'",
+        "greatest(duration_ms, duration_ns) > '500ms'",
+        "coalesce(duration_ms, duration_ns) > '500ms'",
+        "nullif(duration_ms, duration_ns) > '500ms'",
+        "CASE WHEN is_error THEN duration_ms ELSE duration_ns END > '500ms'",
+        "duration_ms IN (SELECT duration_ns FROM spans)",
+        "duration_ms IN (1, duration_ns)",
+        "duration_ms BETWEEN 1 AND duration_ns",
+        "duration_ms = (SELECT max(duration_ns) FROM spans)",
+    ] {
+        let words = refusal(&s, &format!("SELECT name FROM spans WHERE {condition}")).await;
+        assert!(words.contains(" is in milliseconds, "), "{condition}\n{words}");
+        assert!(words.contains(" in nanoseconds: take both in one unit"), "{condition}\n{words}");
+    }
+    for sql in [
+        "SELECT 1 FROM spans a JOIN spans b ON a.duration_ms = b.duration_ns",
+        "SELECT duration_ms FROM spans UNION ALL SELECT duration_ns FROM spans",
+    ] {
+        assert!(refusal(&s, sql).await.contains("take both in one unit"), "{sql}");
+    }
 }
 
 #[tokio::test]

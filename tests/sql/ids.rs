@@ -143,3 +143,39 @@ async fn words_are_compared_whatever_their_case_and_prefix() {
         .expect("planned");
     assert_eq!(crate::common::lines(rows.collect().await.expect("rows").batches()), ["1"]);
 }
+
+#[tokio::test]
+async fn a_word_or_an_id_keeps_its_meaning_where_it_is_passed_on() {
+    let session = Session::new(&store(&[span("a", 1, 1, 0), span("a", 1, 2, 1).error()]));
+    let hex = span_hex(1).to_uppercase();
+    for (condition, count) in [
+        ("coalesce(kind, 'x') = 'server'", "2"),
+        ("coalesce(kind, 'x') = 'x'", "0"),
+        ("nvl(kind, 'internal') = 'SPAN_KIND_SERVER'", "2"),
+        ("CASE WHEN true THEN kind ELSE 'INTERNAL' END = 'server'", "2"),
+        ("CASE WHEN false THEN kind ELSE 'internal' END = 'INTERNAL'", "2"),
+        ("nullif(kind, 'server') IS NULL", "2"),
+        ("CAST(kind AS VARCHAR) = 'server'", "2"),
+        ("kind LIKE 'serv%'", "2"),
+        ("kind NOT LIKE 'serv%'", "0"),
+        ("status_code LIKE 'err%'", "1"),
+        ("coalesce(status_code, 'none') IN ('error', 'none')", "1"),
+        (&*format!("coalesce(parent_span_id, span_id) = '{hex}'"), "2"),
+        (&*format!("coalesce(parent_span_id, 'root') IN ('{hex}', 'root')"), "2"),
+        ("coalesce(parent_span_id, 'root') = 'root'", "1"),
+        ("coalesce(name, kind) = 'op1'", "1"),
+        ("CASE WHEN is_error THEN name ELSE kind END = 'SERVER'", "1"),
+    ] {
+        let sql = format!("SELECT count(*) FROM spans WHERE {condition}");
+        assert_eq!(ask(&session, &sql).await, [count], "{condition}");
+    }
+    for condition in [
+        "coalesce(parent_span_id, span_id) = 'xyz'",
+        "coalesce(kind, 'x') = 'sever'",
+        "nullif(kind, 'sever') IS NULL",
+        "coalesce(parent_span_id, 'root') = 'rot'",
+    ] {
+        let words = refusal(&session, &format!("SELECT name FROM spans WHERE {condition}")).await;
+        assert!(words.contains(" is not a "), "{condition}\n{words}");
+    }
+}

@@ -5,10 +5,11 @@ use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator};
 
 use super::types::Class;
+use super::words::{GIVES_ONE, literal_mut};
 use crate::durations::parse;
 use crate::error::{about, plan_error, quoted_start};
 use crate::functions::measure::{As, Measure};
-use crate::role::{Role, Unit};
+use crate::role::Unit;
 
 /// How an expression measures time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,49 +44,105 @@ impl Span {
     }
 }
 
-/// The unit of a number that is a duration; looks through what keeps it. Fields are asked for at
-/// the leaves only: each asks for those below it.
-fn unit_of(expr: &Expr, schema: &DFSchema) -> Option<Unit> {
+/// The unit of a number that is a duration; looks through what keeps it. What is multiplied or
+/// divided may be in any unit. Fields are asked for at the leaves only: each asks for those below
+/// it.
+pub(crate) fn unit_of(expr: &Expr, schema: &DFSchema) -> Option<Unit> {
     match expr {
         Expr::Alias(alias) => unit_of(&alias.expr, schema),
         Expr::Negative(inner) => unit_of(inner, schema),
         Expr::Cast(cast) => unit_of(&cast.expr, schema),
         Expr::TryCast(cast) => unit_of(&cast.expr, schema),
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-            let (left, right) = (unit_of(left, schema), unit_of(right, schema));
-            match (op, left, right) {
-                (Operator::Plus | Operator::Minus, _, _) => left.or(right),
-                (Operator::Multiply, one, None) | (Operator::Multiply, None, one) => one,
-                (Operator::Divide | Operator::Modulo, one, None) => one,
-                _ => None,
-            }
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Plus | Operator::Minus, right }) => {
+            common_unit([left.as_ref(), right.as_ref()], schema)
         }
-        Expr::Case(case) => case
-            .when_then_expr
-            .iter()
-            .map(|(_, then)| then)
-            .chain(&case.else_expr)
-            .find_map(|branch| unit_of(branch, schema)),
+        Expr::BinaryExpr(_) => None,
+        Expr::Case(case) => {
+            let thens = case.when_then_expr.iter().map(|(_, then)| then);
+            common_unit(thens.chain(&case.else_expr).map(|branch| branch.as_ref()), schema)
+        }
         Expr::ScalarFunction(function) if KEEPS_UNIT.contains(&function.func.name()) => {
-            function.args.iter().find_map(|arg| unit_of(arg, schema))
+            function.args.first().and_then(|arg| unit_of(arg, schema))
         }
-        other => match Role::of(&other.to_field(schema).ok()?.1) {
-            Some(Role::Duration(unit)) => Some(unit),
-            _ => None,
-        },
+        Expr::ScalarFunction(function) if GIVES_ONE.contains(&function.func.name()) => {
+            common_unit(&function.args, schema)
+        }
+        other => Unit::of(&other.to_field(schema).ok()?.1),
     }
 }
 
-const KEEPS_UNIT: [&str; 10] =
-    ["abs", "ceil", "coalesce", "floor", "greatest", "least", "nullif", "nvl", "round", "trunc"];
+/// Functions whose answer is in the unit of their first argument.
+const KEEPS_UNIT: [&str; 6] = ["abs", "ceil", "floor", "nullif", "round", "trunc"];
+
+/// The one unit of all these; a literal is in any.
+fn common_unit<'a>(exprs: impl IntoIterator<Item = &'a Expr>, schema: &DFSchema) -> Option<Unit> {
+    let mut found = None;
+    for expr in exprs.into_iter().filter(|expr| !matches!(expr, Expr::Literal(..))) {
+        let unit = unit_of(expr, schema)?;
+        if found.is_some_and(|found| found != unit) {
+            return None;
+        }
+        found = Some(unit);
+    }
+    found
+}
+
+/// Refuses nanoseconds beside milliseconds.
+///
+/// # Errors
+/// A planning error that names both.
+pub(crate) fn one_unit<'a>(
+    exprs: impl IntoIterator<Item = &'a Expr>,
+    schema: &DFSchema,
+) -> Result<()> {
+    let mut first: Option<(Unit, &Expr)> = None;
+    for expr in exprs {
+        let Some(unit) = unit_of(expr, schema) else { continue };
+        let (unit_before, before) = *first.get_or_insert((unit, expr));
+        refuse_units(Some(unit_before), Some(unit), || (before.to_string(), expr.to_string()))?;
+    }
+    Ok(())
+}
+
+/// Refuses two different units.
+pub(crate) fn refuse_units(
+    a: Option<Unit>,
+    b: Option<Unit>,
+    names: impl Fn() -> (String, String),
+) -> Result<()> {
+    match (a, b) {
+        (Some(a), Some(b)) if a != b => {
+            let (name_a, name_b) = names();
+            let (a, b) = (a.word(), b.word());
+            Err(plan_error(format!(
+                "{name_a} is in {a}, {name_b} in {b}: take both in one unit, or duration"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
 
 /// What a duration is compared with, when it is a text or interval literal: the same as its type.
 ///
 /// # Errors
-/// A planning error that names the literal, when it is no duration; one for a bare number beside
-/// the type `duration`, which has no unit.
+/// A planning error that names the literal, when it is no duration, or when it is one and stands
+/// beside a number whose unit is not known; one for a bare number beside the type `duration`,
+/// which has no unit.
 pub(crate) fn normalise(duration: &Expr, other: &mut Expr, schema: &DFSchema) -> Result<bool> {
-    let Some(span) = Span::of(duration, schema) else { return Ok(false) };
+    let Some(span) = Span::of(duration, schema) else {
+        let is_number = matches!(Class::of(duration, schema), Class::Int | Class::Float);
+        return match literal_mut(other).filter(|text| is_number && parse(text).is_ok()) {
+            Some(text) => {
+                let (shown, name) = (quoted_start(text), duration.schema_name());
+                let words = format!(
+                    "{shown} is a duration, and the unit of {name} is not known: compare duration \
+                     with {shown}, or the number with a number"
+                );
+                Err(about(plan_error(words), format!("'{text}'")))
+            }
+            None => Ok(false),
+        };
+    };
     if let Some(ns) = literal_ns(other, schema)? {
         let literal = Expr::Literal(span.literal(ns), None);
         return Ok(replace(other, literal));
@@ -213,6 +270,11 @@ fn literal_beside(duration: &Expr, other: &mut Expr, schema: &DFSchema) -> Resul
 
 fn cast(expr: Expr, to: DataType) -> Expr {
     Expr::Cast(Cast::new(Box::new(expr), to))
+}
+
+/// Whether an expression is a duration, of the type or as a number with a unit.
+pub(crate) fn is_measured(expr: &Expr, schema: &DFSchema) -> bool {
+    Span::of(expr, schema).is_some()
 }
 
 /// Whether an expression is of the type `duration`.

@@ -10,14 +10,15 @@ use datafusion::logical_expr::expr::{
 };
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
+use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::types::{self, Class};
+use super::words::Meaning;
 use super::{CatalogSource, durations, times, words};
 use crate::error::plan_error;
 use crate::planner::{extreme_args, is_numeric_aggregate};
-use crate::role::Role;
+use crate::role::Unit;
 
 /// The rule, bound to a catalog.
 #[derive(Debug)]
@@ -71,6 +72,11 @@ fn check_columns(plan: &LogicalPlan) -> Result<()> {
                 let left_class = Class::of(left, join.left.schema());
                 let right_class = Class::of(right, join.right.schema());
                 refuse_mix(&left_class, &right_class, || format!("{left} and {right} are joined"))?;
+                durations::refuse_units(
+                    durations::unit_of(left, join.left.schema()),
+                    durations::unit_of(right, join.right.schema()),
+                    || (left.to_string(), right.to_string()),
+                )?;
             }
         }
         LogicalPlan::Union(union) => {
@@ -81,6 +87,9 @@ fn check_columns(plan: &LogicalPlan) -> Result<()> {
                         (Class::of_type(a.data_type()), Class::of_type(b.data_type()));
                     refuse_mix(&class_a, &class_b, || {
                         format!("column {} of a UNION mixes types", a.name())
+                    })?;
+                    durations::refuse_units(Unit::of(a), Unit::of(b), || {
+                        (a.name().clone(), format!("{} of the same column", b.name()))
                     })?;
                 }
             }
@@ -118,8 +127,8 @@ fn analyze_expr(catalog: &Catalog, expr: Expr, schema: &DFSchema) -> Result<Tran
             Ok(Transformed::no(Expr::WindowFunction(function)))
         }
         Expr::Like(mut like) => {
-            let changed = match role(&like.expr, schema) {
-                Some(role) => words::normalise_like(&role, &mut like)?,
+            let changed = match Meaning::of(&like.expr, schema) {
+                Some(meaning) => words::normalise_like(&meaning, &mut like)?,
                 None => false,
             };
             Ok(mark(changed, Expr::Like(like)))
@@ -166,7 +175,15 @@ fn analyze_unifying(
     schema: &DFSchema,
 ) -> Result<Transformed<Expr>> {
     let place = function.args.iter().map(|arg| Class::of(arg, schema)).find(Class::is_typed);
-    let mut changed = false;
+    let mut changed = match (function.func.name(), function.args.as_mut_slice()) {
+        ("nullif", [value, other]) => {
+            durations::one_unit([&*value, &*other], schema)?;
+            normalise(value, other, schema)? | normalise(other, value, schema)?
+        }
+        ("nvl2", [_, values @ ..]) | (_, values) => {
+            normalise_among(&mut values.iter_mut().collect::<Vec<_>>(), schema)?
+        }
+    };
     if let Some(place) = place {
         for arg in &mut function.args {
             if let Some(typed) = types::unify(catalog, arg, &place, schema)? {
@@ -176,10 +193,6 @@ fn analyze_unifying(
         }
     }
     Ok(mark(changed, Expr::ScalarFunction(function)))
-}
-
-fn role(expr: &Expr, schema: &DFSchema) -> Option<Role> {
-    Role::of(&expr.to_field(schema).ok()?.1)
 }
 
 fn mark(changed: bool, expr: Expr) -> Transformed<Expr> {
@@ -199,11 +212,30 @@ fn boolean(
 
 /// Normalises `other` beside `column`, when that is an id, a word, a duration or a time.
 fn normalise(column: &Expr, other: &mut Expr, schema: &DFSchema) -> Result<bool> {
-    match role(column, schema) {
-        Some(Role::Duration(_)) | None => Ok(durations::normalise(column, other, schema)?
+    match Meaning::of(column, schema) {
+        Some(meaning) => words::normalise(&meaning, other),
+        None => Ok(durations::normalise(column, other, schema)?
             || times::normalise(column, other, schema)?),
-        Some(role) => words::normalise(&role, other),
     }
+}
+
+/// Normalises the literals among values of which one is given: as what the others mean. An id or a
+/// word may have other text in its place, a duration not.
+fn normalise_among(values: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
+    durations::one_unit(values.iter().map(|value| &**value), schema)?;
+    let mut changed = false;
+    if let Some(meaning) = Meaning::of_one(values.iter().map(|value| &**value), schema) {
+        for value in values.iter_mut() {
+            changed |= words::normalise(&meaning, value)?;
+        }
+    }
+    let measured = values.iter().find(|value| durations::is_measured(value, schema));
+    if let Some(measured) = measured.map(|value| Expr::clone(value)) {
+        for value in values.iter_mut() {
+            changed |= durations::normalise(&measured, value, schema)?;
+        }
+    }
+    Ok(changed)
 }
 
 /// Whether an operator compares its sides.
@@ -228,6 +260,9 @@ fn analyze_binary(
     schema: &DFSchema,
 ) -> Result<Transformed<Expr>> {
     let mut changed = false;
+    if compares(binary.op) || matches!(binary.op, Operator::Plus | Operator::Minus) {
+        durations::one_unit([binary.left.as_ref(), binary.right.as_ref()], schema)?;
+    }
     if compares(binary.op) {
         changed |= normalise(&binary.left, &mut binary.right, schema)?;
         changed |= normalise(&binary.right, &mut binary.left, schema)?;
@@ -261,6 +296,7 @@ fn adapt_all(
 ) -> Result<bool> {
     let mut changed = false;
     for other in others.iter_mut() {
+        durations::one_unit([&*expr, &**other], schema)?;
         changed |= normalise(expr, other, schema)?;
         if let Some((left, right)) = types::adapt_pair(catalog, expr, other, schema)? {
             *expr = left;
@@ -308,6 +344,9 @@ fn analyze_case(catalog: &Catalog, mut case: Case, schema: &DFSchema) -> Result<
             }
         }
     }
+    let thens = case.when_then_expr.iter_mut().map(|(_, then)| then.as_mut());
+    let mut branches: Vec<&mut Expr> = thens.chain(case.else_expr.as_deref_mut()).collect();
+    changed |= normalise_among(&mut branches, schema)?;
     // DataFusion would make such a CASE text later, unseen by what compares it: make it text here.
     let branches = || case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr);
     let classes: Vec<Class> = branches().map(|branch| Class::of(branch, schema)).collect();
@@ -333,6 +372,9 @@ fn analyze_in_subquery(
     let Some(column) = query.subquery.subquery.schema().fields().first().cloned() else {
         return Ok(Transformed::no(Expr::InSubquery(query)));
     };
+    durations::refuse_units(durations::unit_of(&query.expr, schema), Unit::of(&column), || {
+        (query.expr.to_string(), column.name().clone())
+    })?;
     let place = Class::of_type(column.data_type());
     if let Some(typed) = types::adapt(catalog, &query.expr, &place, schema)? {
         *query.expr = typed;

@@ -1,37 +1,114 @@
 //! Literals that stand beside an id, a span kind or a status code.
 
 use amida::schema::{KINDS, STATUSES};
-use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::{Expr, Like};
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::{Expr, ExprSchemable, Like};
 
 use crate::error::{about, plan_error, quoted_start};
 use crate::role::Role;
 
-/// What a column with such a role is compared with, when it is a text literal: the literal in the
-/// one spelling that is stored.
+/// Functions that give one of their arguments.
+pub(super) const GIVES_ONE: [&str; 4] = ["coalesce", "greatest", "least", "nvl"];
+
+/// An id, a kind or a status code, and the text that may stand in its place.
+#[derive(Debug)]
+pub(crate) struct Meaning {
+    role: Role,
+    /// Literals of the query, as in `coalesce(parent_span_id, 'root')`.
+    besides: Vec<String>,
+}
+
+impl Meaning {
+    /// What an expression means; looks through what gives one of its parts. Fields are asked for
+    /// at the leaves only: each asks for those below it.
+    pub(crate) fn of(expr: &Expr, schema: &DFSchema) -> Option<Self> {
+        match expr {
+            Expr::Alias(alias) => Self::of(&alias.expr, schema),
+            Expr::Cast(cast) if cast.field.data_type().is_string() => Self::of(&cast.expr, schema),
+            Expr::TryCast(cast) if cast.field.data_type().is_string() => {
+                Self::of(&cast.expr, schema)
+            }
+            Expr::Case(case) => {
+                let thens = case.when_then_expr.iter().map(|(_, then)| then);
+                Self::of_one(thens.chain(&case.else_expr).map(|branch| branch.as_ref()), schema)
+            }
+            Expr::ScalarFunction(function) => match function.func.name() {
+                "nullif" => Self::of(function.args.first()?, schema),
+                "nvl2" => Self::of_one(function.args.get(1..)?, schema),
+                name if GIVES_ONE.contains(&name) => Self::of_one(&function.args, schema),
+                _ => Self::of_leaf(expr, schema),
+            },
+            _ => Self::of_leaf(expr, schema),
+        }
+    }
+
+    /// What all of these mean but literals; `None` where they do not mean the same.
+    pub(crate) fn of_one<'a>(
+        exprs: impl IntoIterator<Item = &'a Expr>,
+        schema: &DFSchema,
+    ) -> Option<Self> {
+        let (mut role, mut besides) = (None, Vec::new());
+        for expr in exprs {
+            if let Expr::Literal(value, _) = expr {
+                besides.extend(value.try_as_str().flatten().map(str::to_owned));
+                continue;
+            }
+            let meaning = Self::of(expr, schema)?;
+            if role.as_ref().is_some_and(|role| *role != meaning.role) {
+                return None;
+            }
+            role = Some(meaning.role);
+            besides.extend(meaning.besides);
+        }
+        Some(Self { role: role?, besides })
+    }
+
+    fn of_leaf(expr: &Expr, schema: &DFSchema) -> Option<Self> {
+        let role = Role::of(&expr.to_field(schema).ok()?.1)?;
+        let is_word = matches!(role, Role::TraceId | Role::SpanId | Role::Kind | Role::StatusCode);
+        is_word.then(|| Self { role, besides: Vec::new() })
+    }
+}
+
+/// What an id or a word is compared with, when it is a text literal: the literal in the one
+/// spelling that is stored.
 ///
 /// # Errors
-/// A planning error that names the literal, when no stored value can be equal to it.
-pub(crate) fn normalise(role: &Role, other: &mut Expr) -> Result<bool> {
+/// A planning error that names the literal, when no value can be equal to it.
+pub(crate) fn normalise(meaning: &Meaning, other: &mut Expr) -> Result<bool> {
     let Some(text) = literal_mut(other) else { return Ok(false) };
-    let normal = match role {
-        Role::TraceId => hex(text, "trace id", 32)?,
-        Role::SpanId => hex(text, "span id", 16)?,
-        Role::Kind => word(text, "span kind", "SPAN_KIND_", &KINDS)?,
-        Role::StatusCode => word(text, "status code", "STATUS_CODE_", &STATUSES)?,
+    let normal = match meaning.role {
+        Role::TraceId => hex(text, "trace id", 32),
+        Role::SpanId => hex(text, "span id", 16),
+        Role::Kind => word(text, "span kind", "SPAN_KIND_", &KINDS),
+        Role::StatusCode => word(text, "status code", "STATUS_CODE_", &STATUSES),
         Role::Attributes(_) | Role::Value(..) | Role::Duration(_) => return Ok(false),
+    };
+    let normal = match normal {
+        Err(_) if meaning.besides.contains(text) => return Ok(false),
+        normal => normal?,
     };
     let changed = *text != normal;
     *text = normal;
     Ok(changed)
 }
 
-/// The pattern that an id is compared with by LIKE or ILIKE: lower-case, and hex up to its first
-/// wildcard.
-pub(crate) fn normalise_like(role: &Role, like: &mut Like) -> Result<bool> {
-    let (what, digits) = match role {
+/// The pattern that an id or a word is compared with by LIKE or ILIKE: of an id lower-case, and hex
+/// up to its first wildcard; of a word upper-case.
+pub(crate) fn normalise_like(meaning: &Meaning, like: &mut Like) -> Result<bool> {
+    if !meaning.besides.is_empty() {
+        return Ok(false);
+    }
+    let (what, digits) = match meaning.role {
         Role::TraceId => ("trace id", 32),
         Role::SpanId => ("span id", 16),
+        Role::Kind | Role::StatusCode => {
+            let Some(pattern) = literal_mut(&mut like.pattern) else { return Ok(false) };
+            let upper = pattern.to_ascii_uppercase();
+            let changed = *pattern != upper;
+            *pattern = upper;
+            return Ok(changed);
+        }
         _ => return Ok(false),
     };
     let Some(pattern) = literal_mut(&mut like.pattern) else { return Ok(false) };
