@@ -50,7 +50,12 @@ impl Answer {
         zone: &Zone,
     ) -> Result<Self, Failure> {
         let zone = if format == AnswerFormat::Parquet { Zone::utc() } else { zone.clone() };
-        let schema = Arc::new(plain_schema(schema, format, &zone));
+        let mut rows = RecordBatch::new_empty(Arc::new(schema.clone()));
+        if format != AnswerFormat::Parquet {
+            // Durations are text, in lists and structs too.
+            rows = amida_sql::readable(&rows).map_err(|error| sink.failure(&error))?;
+        }
+        let schema = Arc::new(plain_schema(&rows.schema(), format, &zone));
         let pipe = sink.open()?;
         let writer = match format {
             AnswerFormat::Table => Writer::Table { table: Table::new(columns(&schema)), pipe },
