@@ -321,8 +321,8 @@ async fn a_key_with_a_quote_is_offered_as_sql_that_can_be_read() {
         ),
         (
             "SELECT \"a\nb\" FROM traces",
-            "no column is named \"a b\"; double quotes are for names, text stands in single quotes: \
-             E'a\\nb'",
+            "no column is named \"a b\"; double quotes are for names, text stands in single \
+             quotes: E'a\\nb'",
         ),
         (
             "SELECT name FROM spans WHERE duration > 'fast\nrun'",
