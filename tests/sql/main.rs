@@ -7,6 +7,7 @@
 //! | ids | ids and words in every context |
 //! | tables | the tables and views |
 //! | durations | literals with units beside durations, what prints, what the scan sees |
+//! | units | numbers that are durations, and what is refused beside them |
 //! | percentiles | `p50(x)` and its kin against exact nearest rank |
 //! | aggregates | `ratio`, `max_by`, `min_by` |
 //! | times | `time_bucket`, and literals of times |
@@ -40,3 +41,4 @@ mod session;
 mod slt;
 mod tables;
 mod times;
+mod units;

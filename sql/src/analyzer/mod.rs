@@ -6,8 +6,10 @@
 //! | durations | literals beside durations: read with their unit, or refused by name |
 //! | times | text literals beside times |
 //! | types | attributes of several types: typed where the place says which, else refused |
+//! | columns | columns that joins and unions compare or stack |
 //! | rule | the walk over a plan that applies both |
 
+mod columns;
 pub(crate) mod durations;
 mod rule;
 mod times;
