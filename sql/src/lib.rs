@@ -28,6 +28,7 @@
 //! | rows, deadline, watch, error | the answer, its time limit, what can go wrong |
 
 mod analyzer;
+mod clauses;
 mod deadline;
 mod durations;
 mod error;

@@ -22,6 +22,7 @@ use futures_channel::oneshot;
 use object_store::memory::InMemory;
 
 use crate::analyzer::{CatalogSource, SpanRule};
+use crate::clauses;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::functions::capped::cap;
@@ -185,10 +186,11 @@ impl Session {
                 params.len()
             )));
         }
+        let state = self.state.clone()?;
+        clauses::check(&statement, &tokens, &state)?;
         let snapshot = self.source.snapshot()?;
         let has_spans = snapshot.span_count() > 0;
         let keys = snapshot.catalog()?;
-        let state = self.state.clone()?;
         let config = state.config().clone().with_extension(Arc::new(BoundSnapshot(snapshot)));
         let builder = SessionStateBuilder::new_from_existing(state).with_config(config);
         let catalog = CatalogSource::Bound(Arc::clone(&keys));

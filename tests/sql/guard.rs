@@ -86,6 +86,54 @@ async fn statements_that_do_more_than_read_are_refused() {
     assert_eq!(ask(&s, "SELECT count(*) FROM spans").await, ["50"]);
 }
 
+/// Queries with a clause that nothing would come of, how its name begins, and the word shown.
+const LEFT_OUT: &[(&str, &str, &str)] = &[
+    ("SELECT count(*) FROM spans TABLESAMPLE BERNOULLI (1)", "TABLESAMPLE", "TABLESAMPLE"),
+    ("SELECT count(*) FROM spans s TABLESAMPLE SYSTEM (10 PERCENT)", "TABLESAMPLE", "TABLESAMPLE"),
+    ("SELECT count(*) FROM (SELECT 1) AS s TABLESAMPLE (1 ROWS)", "TABLESAMPLE", "TABLESAMPLE"),
+    ("SELECT count(*) FROM spans SAMPLE 10", "SAMPLE", "SAMPLE"),
+    ("SELECT count(*) FROM spans PREWHERE is_error", "PREWHERE", "PREWHERE"),
+    ("EXPLAIN SELECT count(*) FROM spans PREWHERE is_error", "PREWHERE", "PREWHERE"),
+    ("SELECT 1 WHERE 1 IN (SELECT 1 FROM spans prewhere is_error)", "PREWHERE", "prewhere"),
+    ("WITH x AS (SELECT 1 FROM spans PREWHERE is_error) SELECT 1", "PREWHERE", "PREWHERE"),
+    (
+        "SELECT name FROM spans START WITH parent_span_id IS NULL \
+         CONNECT BY PRIOR span_id = parent_span_id",
+        "CONNECT BY",
+        "CONNECT",
+    ),
+    ("SELECT name, count(*) FROM spans GROUP BY name WITH ROLLUP", "WITH ROLLUP", "WITH"),
+    ("SELECT name, count(*) FROM spans GROUP BY name WITH CUBE", "WITH CUBE", "WITH"),
+    ("SELECT name, count(*) FROM spans GROUP BY name WITH TOTALS", "WITH TOTALS", "WITH"),
+    ("SELECT name, count(*) FROM spans GROUP BY ALL WITH TOTALS", "WITH TOTALS", "WITH"),
+    ("SELECT count(*) FROM spans PARTITION (p0)", "PARTITION", "PARTITION"),
+    ("SELECT count(*) FROM spans WITH (nolock)", "a hint", "WITH"),
+    ("SELECT count(*) FROM spans WITH ORDINALITY", "WITH ORDINALITY", "WITH"),
+    ("SELECT name FROM spans FOR UPDATE", "FOR UPDATE", "FOR"),
+    ("SELECT name FROM spans FOR SHARE", "FOR SHARE", "FOR"),
+    ("SELECT name FROM spans SETTINGS max_threads = 1", "SETTINGS", "SETTINGS"),
+    ("SELECT name FROM spans FORMAT JSONCompact", "FORMAT", "FORMAT"),
+    ("SELECT * ILIKE '%id' FROM spans", "ILIKE", "ILIKE"),
+    ("SELECT upper(name) FILTER (WHERE is_error) FROM spans", "FILTER", "FILTER"),
+    ("SELECT upper(DISTINCT name) FROM spans", "DISTINCT", "DISTINCT"),
+    ("SELECT Upper(name) OVER () FROM spans", "OVER", "OVER"),
+    ("SELECT count(*) FROM (SELECT 'a') AS t (a INT)", "a type", ""),
+    ("SELECT count(5)(name) FROM spans", "a second list of arguments", ""),
+    ("SELECT count(*) FROM spans a GLOBAL JOIN spans b USING (span_id)", "GLOBAL", "GLOBAL"),
+];
+
+#[tokio::test]
+async fn clauses_that_would_be_left_out_are_refused_by_name_at_their_place() {
+    let s = session();
+    for (sql, name, shown) in LEFT_OUT {
+        let Err(error) = s.query(sql).await else { panic!("{sql}\nwas planned") };
+        let words = error.to_string();
+        assert!(words.starts_with(name) && words.contains(" is not supported"), "{sql}\n{words}");
+        let at = error.place().map(|place| &sql[place.column - 1..][..place.length]);
+        assert_eq!(at.unwrap_or(""), *shown, "{sql}\n{words}");
+    }
+}
+
 #[tokio::test]
 async fn the_statements_that_read_are_allowed() {
     let s = session();
@@ -228,4 +276,21 @@ async fn a_query_that_needs_too_much_memory_is_ended() {
     let ended = try_ask(&s, sql).await;
     assert!(matches!(ended, Err(Error::Limit(_))), "{ended:?}");
     assert_eq!(ask(&s, "SELECT count(*) FROM spans").await, ["2000"]);
+}
+
+#[tokio::test]
+async fn clauses_of_aggregates_and_joins_are_no_such() {
+    let s = session();
+    for sql in [
+        "SELECT count(DISTINCT name) FILTER (WHERE NOT is_error) FROM spans",
+        "SELECT array_agg(name ORDER BY name) FROM spans",
+        "SELECT first_value(name) IGNORE NULLS OVER (ORDER BY start_time) FROM spans LIMIT 1",
+        "SELECT name, count(*) FROM spans GROUP BY ROLLUP (name)",
+        "SELECT name, kind, count(*) FROM spans GROUP BY GROUPING SETS ((name), (kind))",
+        "SELECT * EXCLUDE (name) FROM spans",
+        "SELECT count(*) FROM (VALUES (1)) AS t (a)",
+        "SELECT current_date FROM spans",
+    ] {
+        assert!(!ask(&s, sql).await.is_empty(), "{sql}");
+    }
 }
