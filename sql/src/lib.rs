@@ -34,6 +34,7 @@ mod durations;
 mod error;
 mod functions;
 mod guard;
+mod join_keys;
 mod mistakes;
 mod notes;
 mod place;

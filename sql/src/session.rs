@@ -29,6 +29,7 @@ use crate::functions::capped::cap;
 use crate::functions::keeps::keeping;
 use crate::functions::{LEFT_OUT, aggregates, scalars};
 use crate::guard::{self, Allowed};
+use crate::join_keys::NameJoinKeys;
 use crate::mistakes::Known;
 use crate::notes::notes;
 use crate::planner::AttributePlanner;
@@ -254,7 +255,12 @@ pub(crate) fn with_rules(
     planners.insert(0, Arc::new(AttributePlanner::new(catalog.clone(), params)));
     let analyzer = builder.analyzer().get_or_insert_with(Analyzer::new);
     analyzer.rules.insert(0, Arc::new(SpanRule::new(catalog)));
-    simplify_pushed_filters(builder.optimizer().get_or_insert_with(Optimizer::new));
+    let optimizer = builder.optimizer().get_or_insert_with(Optimizer::new);
+    simplify_pushed_filters(optimizer);
+    let name_join_keys = Arc::new(NameJoinKeys);
+    if optimizer.rules.iter().all(|rule| rule.name() != name_join_keys.name()) {
+        optimizer.rules.push(name_join_keys);
+    }
     builder
 }
 

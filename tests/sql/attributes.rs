@@ -1,10 +1,11 @@
 //! Types of attributes: pure keys have their type everywhere; mixed keys are text, complete, typed
 //! where the place says how, and refused where it cannot be seen.
 
+use amida::{MemoryFs, PromotedType};
 use amida_sql::Session;
 use serde_json::json;
 
-use crate::common::{Spec, ask, ask_sorted, refusal, span, store};
+use crate::common::{Spec, apart, append, ask, ask_sorted, refusal, span, store};
 
 /// `code`: int, string, double, bool, missing. `n`: only ints. `f`: ints and doubles. `s`: text.
 /// `ok`: only booleans. `list`: an array.
@@ -260,4 +261,66 @@ async fn the_name_of_a_column_is_what_was_written() {
     let names: Vec<String> =
         rows.schema().fields().iter().map(|f| f.name().replace("spans.", "")).collect();
     assert_eq!(names, ["attributes['n']", "attr_int(attributes,'n')", "attributes['code']"]);
+}
+
+#[tokio::test]
+async fn joins_on_expressions_over_attributes() {
+    let promoted = [("o1", PromotedType::String)];
+    for flushed in [false, true] {
+        let store = apart(&MemoryFs::new(), &promoted).open("s").expect("opened");
+        append(
+            &store,
+            &[
+                span("shop", 1, 1, 0).with("o1", json!("a")).with("n", json!(1)),
+                span("shop", 1, 2, 0).with("o1", json!("A")).with("n", json!(2)),
+                span("shop", 1, 3, 0).with("o2", json!("a")),
+            ],
+        );
+        if flushed {
+            store.flush().expect("flushed");
+        }
+        let s = Session::new(&store);
+        let pairs = "SELECT a.name || b.name FROM spans a JOIN spans b ON";
+        for (sql, expected) in [
+            (
+                format!("{pairs} upper(a.attributes['o1']) = upper(b.attributes['o1'])"),
+                vec!["op1op1", "op1op2", "op2op1", "op2op2"],
+            ),
+            (format!("{pairs} a.attributes['n'] + 1 = b.attributes['n']"), vec!["op1op2"]),
+            (
+                format!(
+                    "{pairs} upper(a.attributes['o1']) = upper(b.attributes['o1']) \
+                         AND a.attributes['n'] < b.attributes['n']"
+                ),
+                vec!["op1op2"],
+            ),
+            (
+                format!(
+                    "{pairs} attr_any(a.attributes, 'o1', 'o2') \
+                         = attr_any(b.attributes, 'o1', 'o2')"
+                ),
+                vec!["op1op1", "op1op3", "op2op2", "op3op1", "op3op3"],
+            ),
+            (
+                "SELECT a.name FROM spans a LEFT JOIN spans b \
+                 ON lower(a.attributes['o1']) = lower(b.attributes['o2'])"
+                    .to_owned(),
+                vec!["op1", "op2", "op3"],
+            ),
+            (
+                "SELECT name FROM spans a WHERE EXISTS (SELECT 1 FROM spans b \
+                 WHERE upper(b.attributes['o2']) = upper(a.attributes['o1']))"
+                    .to_owned(),
+                vec!["op1", "op2"],
+            ),
+            (
+                "SELECT name FROM spans WHERE upper(attributes['o1']) NOT IN \
+                 (SELECT upper(attributes['o2']) FROM spans WHERE attributes['o2'] IS NOT NULL)"
+                    .to_owned(),
+                vec![],
+            ),
+        ] {
+            assert_eq!(ask_sorted(&s, &sql).await, expected, "{sql}");
+        }
+    }
 }

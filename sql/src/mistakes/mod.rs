@@ -35,6 +35,17 @@ pub(crate) struct Known<'a> {
 impl Known<'_> {
     /// The error in words that say what to write, at its place where that is certain.
     pub(crate) fn explain(&self, error: &DataFusionError) -> Error {
+        match self.explained(error) {
+            // Names that DataFusion gives on its way.
+            Error::Plan(error) if error.words().contains("__datafusion_") => Error::plan(
+                "DataFusion cannot plan this query over attributes; read them in a subquery, as \
+                 in (SELECT attributes['key'] AS k FROM spans), and compare there",
+            ),
+            other => other,
+        }
+    }
+
+    fn explained(&self, error: &DataFusionError) -> Error {
         let place = place(error, self.tokens);
         let explained = match error.find_root() {
             DataFusionError::SchemaError(error, _) => match error.as_ref() {
