@@ -12,6 +12,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
+use crate::durations;
 use crate::error::{Error, Result};
 use crate::mistakes::syntax_error;
 use crate::place::{Place, Tokens};
@@ -53,6 +54,7 @@ pub(crate) fn parse(sql: &str) -> Result<Allowed> {
         Error::plan_at(format!("cannot read the SQL: {error}"), Place::of_error(&error))
     })?;
     let params = check_tokens(&tokens)?;
+    check_durations(&tokens)?;
     let dialect = GenericDialect {};
     let mut statements = DFParserBuilder::new(sql)
         .with_dialect(&dialect)
@@ -78,6 +80,17 @@ fn reading_error(error: &DataFusionError, tokens: &Tokens) -> Error {
             Error::plan(format!("the query is nested too deeply: at most {NESTING_MAX} levels"))
         }
         _ => syntax_error(error, tokens),
+    }
+}
+
+/// A duration without quotes would be a number and an alias.
+fn check_durations(tokens: &Tokens) -> Result<()> {
+    match tokens.measured().find(|(text, _)| durations::parse(text).is_ok()) {
+        Some((text, place)) => {
+            let words = format!("a duration stands in single quotes: write '{text}'");
+            Err(Error::plan_at(words, place))
+        }
+        None => Ok(()),
     }
 }
 

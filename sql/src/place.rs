@@ -68,6 +68,22 @@ impl Tokens {
         self.0.iter().map(|token| &token.token)
     }
 
+    /// Numbers with a word right behind them, as in `500ms`, and where they stand.
+    pub(crate) fn measured(&self) -> impl Iterator<Item = (String, Option<Place>)> {
+        self.0.windows(2).filter_map(|pair| match pair {
+            [number, word] if number.span.end == word.span.start => {
+                match (&number.token, &word.token) {
+                    (Token::Number(digits, _), Token::Word(unit)) if unit.quote_style.is_none() => {
+                        let place = Place::between(number.span.start, word.span.end);
+                        Some((format!("{digits}{}", unit.value), place))
+                    }
+                    _ => None,
+                }
+            }
+            _ => None,
+        })
+    }
+
     /// One behind the last token.
     pub(crate) fn end(&self) -> Option<Place> {
         let end = self.0.last()?.span.end;

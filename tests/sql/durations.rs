@@ -333,3 +333,55 @@ async fn milliseconds_with_a_fraction_are_compared_exactly_as_they_print() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_duration_without_quotes_is_refused_at_its_place() {
+    let s = Session::new(&store(&[span("shop", 1, 1, 0)]));
+    for (sql, written) in [
+        ("SELECT duration_ns > 500ms FROM spans", "500ms"),
+        ("SELECT name FROM spans WHERE duration > 1h30m AND true", "1h30m"),
+        ("SELECT 1.5s", "1.5s"),
+        ("SELECT name FROM spans WHERE duration_ms > 2S", "2S"),
+    ] {
+        let Err(error) = s.query(sql).await else { panic!("{sql}\nwas planned") };
+        assert!(error.to_string().ends_with(&format!("write '{written}'")), "{sql}\n{error}");
+        let place = error.place().expect("a place");
+        assert_eq!(&sql[place.column - 1..][..place.length], written, "{sql}");
+    }
+    // A number and an alias.
+    assert_eq!(ask(&s, "SELECT 500 ms, 1e3 s, 2\"h\", 7x").await, ["500|1000.0|2|7"]);
+}
+
+#[tokio::test]
+async fn windows_are_ordered_by_durations() {
+    let specs: Vec<Spec> =
+        [3, 1, 2, 2, 9].iter().zip(1..).map(|(ns, n)| span("shop", 1, n, 0).lasting(*ns)).collect();
+    let s = Session::new(&store(&specs));
+    for (window, expected) in [
+        ("row_number() OVER (ORDER BY duration, name)", ["4", "1", "2", "3", "5"]),
+        ("rank() OVER (ORDER BY duration DESC)", ["2", "5", "3", "3", "1"]),
+        ("lag(duration_ns) OVER (ORDER BY duration, name)", ["2", "-", "1", "2", "3"]),
+        ("sum(duration_ns) OVER (ORDER BY duration)", ["8", "1", "5", "5", "17"]),
+        ("max(duration_ns) OVER (ORDER BY -duration_ns, duration)", ["9"; 5]),
+        (
+            "count(*) OVER (ORDER BY duration RANGE BETWEEN INTERVAL '1ns' PRECEDING \
+             AND INTERVAL '1 nanosecond' FOLLOWING)",
+            ["3", "3", "4", "4", "1"],
+        ),
+        (
+            "count(*) OVER (ORDER BY duration DESC RANGE BETWEEN UNBOUNDED PRECEDING \
+             AND INTERVAL '1ns' FOLLOWING)",
+            ["4", "5", "5", "5", "1"],
+        ),
+        ("count(*) OVER (ORDER BY duration ROWS 1 PRECEDING)", ["2", "1", "2", "2", "2"]),
+    ] {
+        let rows = ask(&s, &format!("SELECT {window} FROM spans ORDER BY name")).await;
+        assert_eq!(rows, expected, "{window}");
+    }
+    let sql = "SELECT name, row_number() OVER w FROM spans WINDOW w AS (ORDER BY duration, name) \
+               QUALIFY row_number() OVER (ORDER BY duration, name) = 1";
+    assert_eq!(ask(&s, sql).await, ["op2|1"]);
+    let sql = "SELECT count(*) OVER (ORDER BY duration RANGE 5 PRECEDING) FROM spans";
+    let words = refusal(&s, sql).await;
+    assert!(words.starts_with("5 does not bound a RANGE of durations"), "{words}");
+}

@@ -7,6 +7,7 @@
 //! | times | text literals beside times |
 //! | types | attributes of several types: typed where the place says which, else refused |
 //! | columns | columns that joins and unions compare or stack |
+//! | windows | windows ordered by a duration |
 //! | rule | the walk over a plan that applies both |
 
 mod columns;
@@ -14,6 +15,7 @@ pub(crate) mod durations;
 mod rule;
 mod times;
 pub(crate) mod types;
+mod windows;
 mod words;
 
 use std::sync::Arc;

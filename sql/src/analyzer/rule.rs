@@ -16,7 +16,7 @@ use datafusion::optimizer::AnalyzerRule;
 use super::columns::{check_columns, refuse_mix};
 use super::types::{self, Class};
 use super::words::Meaning;
-use super::{CatalogSource, durations, times, words};
+use super::{CatalogSource, durations, times, windows, words};
 use crate::planner::{extreme_args, is_numeric_aggregate};
 use crate::role::Unit;
 
@@ -72,12 +72,13 @@ fn analyze_expr(catalog: &Catalog, expr: Expr, schema: &DFSchema) -> Result<Tran
         Expr::Case(case) => analyze_case(catalog, case, schema),
         Expr::InSubquery(query) => analyze_in_subquery(catalog, query, schema),
         Expr::AggregateFunction(function) => analyze_aggregate(catalog, function, schema),
-        Expr::WindowFunction(function) => {
+        Expr::WindowFunction(mut function) => {
             let name = function.fun.name();
             for arg in extreme_args(name, &function.params.args) {
                 types::refuse_extreme(catalog, name, arg, schema)?;
             }
-            Ok(Transformed::no(Expr::WindowFunction(function)))
+            let changed = windows::order_by_nanoseconds(&mut function.params, schema)?;
+            Ok(mark(changed, Expr::WindowFunction(function)))
         }
         Expr::Like(mut like) => {
             let changed = match Meaning::of(&like.expr, schema) {
