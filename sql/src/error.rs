@@ -205,6 +205,11 @@ fn cause(error: &DataFusionError) -> Cause {
 }
 
 fn other(words: &str) -> Cause {
+    if let Some((_, shown)) = words.split_once("Error evaluating filter predicate: ")
+        && let Some(words) = filter_words(shown)
+    {
+        return Cause::Other(one_line(&words));
+    }
     let words = one_line(words);
     if words.contains("disk space during the spilling process") {
         return Cause::Limit(
@@ -238,6 +243,13 @@ fn buried<T: std::error::Error + Clone + 'static>(error: &DataFusionError) -> Op
     None
 }
 
+/// What a function of ours says of its arguments.
+fn coercion_words(line: &str) -> Option<&str> {
+    let (_, words) = line.split_once(" user-defined coercion failed with: ")?;
+    let words = words.strip_prefix("Error during planning: ").unwrap_or(words);
+    Some(words.split(". No function matches the given name").next().unwrap_or(words))
+}
+
 fn parquet_inner(error: &ParquetError) -> Option<&(dyn std::error::Error + 'static)> {
     match error {
         ParquetError::External(inner) => Some(inner.as_ref()),
@@ -258,9 +270,36 @@ fn arrow_words(error: &ArrowError) -> String {
             "{words}; use TRY_CAST for null instead of an error, or a getter such as \
              attr_int(attributes, 'key')"
         ),
-        ArrowError::ComputeError(words) | ArrowError::InvalidArgumentError(words) => words.clone(),
+        ArrowError::ComputeError(words)
+        | ArrowError::InvalidArgumentError(words)
+        | ArrowError::ParseError(words) => words.clone(),
         other => other.to_string(),
     }
+}
+
+/// What a scan's filter failed on. Parquet's reader keeps the text that is made for debugging only,
+/// as in `ArrowError(CastError("Cannot cast .."), None)`.
+fn filter_words(shown: &str) -> Option<String> {
+    if shown.contains("DivideByZero") {
+        return Some(arrow_words(&ArrowError::DivideByZero));
+    }
+    let (kind, rest) = shown.split_once("(\"")?;
+    let (mut end, mut escaped) = (None, false);
+    for (at, c) in rest.char_indices() {
+        match c {
+            '"' if !escaped => {
+                end = Some(at);
+                break;
+            }
+            _ => escaped = c == '\\' && !escaped,
+        }
+    }
+    let words = rest.get(..end?)?.replace("\\\"", "\"").replace("\\\\", "\\");
+    Some(if kind.ends_with("CastError") {
+        arrow_words(&ArrowError::CastError(words))
+    } else {
+        words
+    })
 }
 
 /// The first line that says something, without control characters.
@@ -268,22 +307,9 @@ fn one_line(words: &str) -> String {
     let line = words.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("");
     let line = line.strip_prefix("Error during planning: ").unwrap_or(line);
     let line = line.strip_prefix("Execution error: ").unwrap_or(line);
-    without_control(of_function(line))
+    without_control(coercion_words(line).unwrap_or(line))
 }
 
 fn without_control(words: &str) -> String {
     words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-/// What a function says of its arguments, without what DataFusion puts around it. The words of a
-/// function that does not name itself stay as they are.
-fn of_function(line: &str) -> &str {
-    let own = || {
-        let (name, rest) = line
-            .strip_prefix("Function '")?
-            .split_once("' user-defined coercion failed with: Error during planning: ")?;
-        let (own, _) = rest.rsplit_once(". No function matches the given name")?;
-        own.starts_with(name).then_some(own)
-    };
-    own().unwrap_or(line)
 }

@@ -260,3 +260,37 @@ async fn random_conditions_divide_the_spans_in_three_the_same_way_everywhere() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_a_filter_fails_on_is_said_in_the_same_words() {
+    for promoted in [&[("wide", PromotedType::String)][..], &[]] {
+        let store = apart(&MemoryFs::new(), promoted).open("s").expect("opened");
+        append(
+            &store,
+            &[
+                span("shop", 1, 1, 0).with("wide", json!("12")),
+                span("shop", 1, 2, 0).with("wide", json!("a \"b\" \\ c")),
+            ],
+        );
+        let s = Session::new(&store);
+        let sqls = [
+            "SELECT name FROM spans WHERE CAST(attributes['wide'] AS BIGINT) < 20",
+            "SELECT name FROM spans WHERE 5 / (duration_ns - duration_ns) < 20",
+        ];
+        let mut said = Vec::new();
+        for flushed in [false, true] {
+            if flushed {
+                store.flush().expect("flushed");
+            }
+            for sql in sqls {
+                let error = try_ask(&s, sql).await.expect_err("no number");
+                assert!(matches!(error, amida_sql::Error::Execution(_)), "{error:?}");
+                said.push(error.to_string());
+            }
+        }
+        let words = "Cannot cast string 'a \"b\" \\ c' to value of Int64 type; use TRY_CAST";
+        assert!(said[0].starts_with(words), "{said:?}");
+        assert_eq!(said[1], "Divide by zero error");
+        assert_eq!(said[..2], said[2..]);
+    }
+}

@@ -126,12 +126,14 @@ impl AggregateUDFImpl for Percentile {
             t if t.is_integer() => DataType::Int64,
             t if t.is_numeric() || t.is_null() => DataType::Float64,
             DataType::Duration(_) => DURATION,
-            other => {
+            text if text.is_string() => {
                 return plan_err!(
-                    "{name} takes numbers or durations, not {other}; an attribute of several types \
-                     is read with attr_float(attributes, 'key')"
+                    "{name} takes numbers or durations, not text; write CAST(.. AS DOUBLE) where \
+                     every text is a number, and attr_float(attributes, 'key') where an attribute \
+                     has several types"
                 );
             }
+            other => return plan_err!("{name} takes numbers or durations, not {other}"),
         };
         Ok([value].into_iter().chain(rank).collect())
     }

@@ -132,6 +132,22 @@ fn place(error: &DataFusionError, tokens: &Tokens) -> Option<Place> {
     }
 }
 
+/// What to write where a function of DataFusion's was given a duration.
+fn without_durations(words: &str) -> Option<String> {
+    let refused = ["match any signature", "but received Duration(", "coercion from Duration("];
+    if !words.contains("Duration(ns)") || !refused.iter().any(|part| words.contains(part)) {
+        return None;
+    }
+    let (_, rest) = words.split_once("call to '").or_else(|| words.split_once("Function '"))?;
+    let (name, _) = rest.split_once('\'')?;
+    let instead = match name {
+        "median" | "approx_median" => "p50(duration)".to_owned(),
+        name if name.contains("percentile") => "percentile(duration, 0.95)".to_owned(),
+        name => format!("{name}(duration_ns)"),
+    };
+    Some(format!("{name} does not take a duration; write {instead}"))
+}
+
 /// DataFusion's words, with what to write instead where they do not say.
 fn with_getter(words: &str) -> String {
     let getter = "an attribute of several types is read with attr_int(attributes, 'key'), \
@@ -144,6 +160,9 @@ fn with_getter(words: &str) -> String {
             "{column} differs from row to row of a group: write it in GROUP BY too, or an \
              aggregate such as max({column})"
         );
+    }
+    if let Some(words) = without_durations(words) {
+        return words;
     }
     // A function that takes no text names every signature that it has instead.
     let function = words.split_once("Function '").and_then(|(_, rest)| rest.split_once('\''));
