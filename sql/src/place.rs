@@ -149,12 +149,24 @@ impl Tokens {
         }
     }
 
-    /// Whether something is named so behind AS.
+    /// Whether something is named so, behind AS or right behind an item of a list.
     pub(crate) fn names(&self, name: &str) -> bool {
         (1..self.0.len()).any(|index| {
-            self.word(index - 1).is_some_and(is_as)
-                && self.word(index).is_some_and(|word| value(word) == name)
+            self.word(index).is_some_and(|word| value(word) == name)
+                && (self.word(index - 1).is_some_and(is_as) || self.ends_item(index))
         })
+    }
+
+    /// Whether a word stands behind an expression and before a comma or FROM.
+    fn ends_item(&self, index: usize) -> bool {
+        let behind = match self.0.get(index - 1).map(|token| &token.token) {
+            Some(Token::Word(word)) => !BEFORE_EXPRESSIONS.contains(&word.keyword),
+            Some(Token::RParen | Token::RBracket | Token::Number(..)) => true,
+            Some(Token::SingleQuotedString(_)) => true,
+            _ => false,
+        };
+        let is_from = |word: &Word| word.keyword == Keyword::FROM;
+        behind && (self.is(index + 1, &Token::Comma) || self.word(index + 1).is_some_and(is_from))
     }
 
     /// A column of attributes and the words behind its dots, as in `attributes.http.route`; with
@@ -198,6 +210,27 @@ impl Tokens {
         self.0.get(index).is_some_and(|found| found.token == *token)
     }
 }
+
+/// Words that an expression follows.
+const BEFORE_EXPRESSIONS: [Keyword; 17] = [
+    Keyword::SELECT,
+    Keyword::DISTINCT,
+    Keyword::ALL,
+    Keyword::AND,
+    Keyword::OR,
+    Keyword::NOT,
+    Keyword::BY,
+    Keyword::CASE,
+    Keyword::WHEN,
+    Keyword::THEN,
+    Keyword::ELSE,
+    Keyword::LIKE,
+    Keyword::ILIKE,
+    Keyword::BETWEEN,
+    Keyword::IN,
+    Keyword::FROM,
+    Keyword::EXTEND,
+];
 
 fn is_as(word: &Word) -> bool {
     word.keyword == Keyword::AS

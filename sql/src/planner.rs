@@ -132,6 +132,9 @@ impl ExprPlanner for AttributePlanner {
             let (key, span) = match &access.field_access {
                 // What stands in double quotes, or in none, is a column.
                 GetFieldAccess::ListIndex { key } => match key.as_ref() {
+                    Expr::Column(column) if schema.has_column(column) => {
+                        (column.name.clone(), column.spans.first())
+                    }
                     Expr::Column(column) => (column.flat_name(), column.spans.first()),
                     _ => ("http.route".to_owned(), None),
                 },

@@ -335,3 +335,78 @@ async fn a_key_with_a_quote_is_offered_as_sql_that_can_be_read() {
     let table = session.query(all).await.expect("planned").collect().await.expect("rows");
     assert!(table.to_string().contains("| attributes['it''s'] |"), "{table}");
 }
+
+#[tokio::test]
+async fn a_stored_key_in_double_quotes_and_an_alias_without_as() {
+    let alias = "; the alias of that name is not known here: repeat its expression, or name it in \
+                 a subquery or behind |> EXTEND";
+    check(&[
+        (
+            "SELECT \"http.route\" FROM spans",
+            "no column is named \"http.route\"; an attribute is read as attributes['http.route']",
+        ),
+        (
+            "SELECT attributes[name] FROM spans",
+            "an attribute is read by its key in single quotes, as in attributes['name']",
+        ),
+        ("SELECT name x FROM spans WHERE x = 'a'", &format!("no column is named 'x'{alias}")),
+        (
+            "SELECT upper(name) u, kind FROM spans WHERE u = 'A'",
+            &format!("no column is named 'u'{alias}"),
+        ),
+        (
+            "SELECT x, name FROM services",
+            "no column is named 'x'; there are service_name, spans, errors, first_seen, last_seen, \
+             p50_ms, p95_ms and p99_ms",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn functions_say_in_one_line_what_they_take() {
+    check(&[
+        (
+            "SELECT p50(name) FROM spans",
+            "p50 takes numbers or durations, not text; write CAST(.. AS DOUBLE) where every text \
+             is a number, and attr_float(attributes, 'key') where an attribute has several types",
+        ),
+        (
+            "SELECT percentile(attributes['http.route'], 0.5) FROM spans",
+            "percentile takes numbers or durations, not text; write CAST(.. AS DOUBLE) where every \
+             text is a number, and attr_float(attributes, 'key') where an attribute has several \
+             types",
+        ),
+        ("SELECT p50(is_error) FROM spans", "p50 takes numbers or durations, not Boolean"),
+        (
+            "SELECT ratio(name) FROM spans",
+            "ratio takes one condition, as in ratio(is_error) or ratio(x > 5)",
+        ),
+        (
+            "SELECT time_bucket(5, start_time) FROM spans",
+            "time_bucket takes a width such as '1 minute', not Int64",
+        ),
+        (
+            "SELECT time_bucket('1h', 5) FROM spans",
+            "time_bucket takes a time such as start_time, not Int64",
+        ),
+        (
+            "SELECT median(duration) FROM spans",
+            "median does not take a duration; write p50(duration)",
+        ),
+        (
+            "SELECT approx_median(duration) FROM spans",
+            "approx_median does not take a duration; write p50(duration)",
+        ),
+        (
+            "SELECT round(duration) FROM spans",
+            "round does not take a duration; write round(duration_ns)",
+        ),
+        (
+            "SELECT stddev(duration) FROM spans",
+            "stddev does not take a duration; write stddev(duration_ns)",
+        ),
+        ("SELECT abs(duration) FROM spans", "abs does not take a duration; write abs(duration_ns)"),
+    ])
+    .await;
+}

@@ -186,3 +186,20 @@ fn the_zone_of_the_machine_changes_nothing() {
         assert!(ran.status.success() && said.contains("1 passed"), "{zone}\n{said}");
     }
 }
+
+#[tokio::test]
+async fn functions_read_texts_without_seconds() {
+    let s = session();
+    for (sql, expected) in [
+        ("SELECT to_timestamp('2026-01-03 12:00')", "2026-01-03T12:00:00"),
+        ("SELECT date_trunc('hour', '2026-01-03 12:30')", "2026-01-03T12:00:00"),
+        (
+            "SELECT time_bucket('1h', start_time, '2026-01-01 00:30') FROM spans LIMIT 1",
+            "2025-12-31T23:30:00Z",
+        ),
+        ("SELECT time_bucket('1h', '2026-01-03 12:30')", "2026-01-03T12:00:00Z"),
+        ("SELECT to_timestamp('2026-01-03 12:05', '%Y-%m-%d %H:%M')", "2026-01-03T12:05:00"),
+    ] {
+        assert_eq!(ask(&s, sql).await, [expected], "{sql}");
+    }
+}

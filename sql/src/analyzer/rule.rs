@@ -113,6 +113,13 @@ fn analyze_expr(catalog: &Catalog, expr: Expr, schema: &DFSchema) -> Result<Tran
         Expr::IsFalse(inner) => Ok(boolean(catalog, inner, Expr::IsFalse)),
         Expr::IsNotTrue(inner) => Ok(boolean(catalog, inner, Expr::IsNotTrue)),
         Expr::IsNotFalse(inner) => Ok(boolean(catalog, inner, Expr::IsNotFalse)),
+        Expr::ScalarFunction(mut function) if times::reads_times(&function) => {
+            let mut changed = false;
+            for arg in &mut function.args {
+                changed |= times::complete(arg, &times::TIME);
+            }
+            Ok(mark(changed, Expr::ScalarFunction(function)))
+        }
         Expr::ScalarFunction(function) if UNIFIES.contains(&function.func.name()) => {
             analyze_unifying(catalog, function, schema)
         }

@@ -3,6 +3,7 @@
 use datafusion::arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{Expr, ExprSchemable};
 
 use super::words::literal_mut;
@@ -38,7 +39,19 @@ pub(crate) fn normalise(time: &Expr, other: &mut Expr, schema: &DFSchema) -> Res
     Ok(true)
 }
 
-/// The text inside `timestamp '..'` and casts, as DataFusion reads it.
+/// The type that functions of times read texts as.
+pub(crate) const TIME: DataType = DataType::Timestamp(TimeUnit::Nanosecond, None);
+
+/// Whether a function reads texts as times.
+pub(crate) fn reads_times(function: &ScalarFunction) -> bool {
+    match function.func.name() {
+        "time_bucket" | "date_bin" | "date_trunc" | "date_part" => true,
+        // What follows the text is a format of its own.
+        name => name.starts_with("to_timestamp") && function.args.len() == 1,
+    }
+}
+
+/// The text inside `timestamp '..'`, casts and functions, as DataFusion reads it.
 pub(crate) fn complete(expr: &mut Expr, to: &DataType) -> bool {
     let (Some(text), DataType::Timestamp(..)) = (literal_mut(expr), to) else { return false };
     let complete = with_seconds(text);

@@ -106,13 +106,12 @@ impl Known<'_> {
             .and_then(|place| self.tokens.word_at(place))
             .is_some_and(|word| word.quote_style == Some('"'));
         if is_quoted {
-            let hint = did_you_mean(&near(name, valid.iter().copied()));
-            let hint = if hint.is_empty() {
+            let near = near(name, valid.iter().copied());
+            let near = || (!near.is_empty()).then(|| did_you_mean(&near));
+            let hint = self.stored(name, valid).or_else(near).unwrap_or_else(|| {
                 let text = quoted(name);
                 format!("; double quotes are for names, text stands in single quotes: {text}")
-            } else {
-                hint
-            };
+            });
             return format!("no column is named \"{name}\"{hint}");
         }
         let alias = || {
@@ -136,6 +135,11 @@ impl Known<'_> {
         if let Some(columns) = called_here(&written.replace('.', "_"), valid) {
             return Some(did_you_mean(&columns));
         }
+        self.stored(written, valid)
+    }
+
+    /// How the key is read that is stored under that name.
+    fn stored(&self, written: &str, valid: &[&str]) -> Option<String> {
         let scoped = [("resource.", Scope::Resource), ("span.", Scope::Span)];
         let scoped = scoped.iter().find_map(|(prefix, scope)| {
             Some((written.strip_prefix(prefix)?, std::slice::from_ref(scope)))
