@@ -181,8 +181,8 @@ async fn what_a_function_says_of_its_arguments_is_said_plainly() {
         ("max_by(name)", "max_by takes two arguments, as in max_by(trace_id, duration)"),
         (
             "p50(name)",
-            "p50 takes numbers or durations, not Utf8View; an attribute of several types is read \
-             with attr_float(attributes, 'key')",
+            "p50 takes numbers or durations, not text; write CAST(.. AS DOUBLE) where every text \
+             is a number, and attr_float(attributes, 'key') where an attribute has several types",
         ),
         (
             "attr_int(attributes)",
