@@ -324,3 +324,18 @@ async fn joins_on_expressions_over_attributes() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_a_subquery_cannot_compare_is_said_without_names_of_the_planner() {
+    let s = Session::new(&store(&specs()));
+    for inner in ["upper(b.attributes['s'])", "b.attributes['s']", "upper(b.name)"] {
+        for outer in ["upper(a.attributes['s'])", "upper(a.name)"] {
+            let sql = format!(
+                "SELECT (SELECT count(*) FROM spans b WHERE {inner} = {outer}) FROM spans a"
+            );
+            let words = refusal(&s, &sql).await;
+            assert!(words.contains("AS k FROM spans)"), "{sql}\n{words}");
+            assert!(!words.contains("__datafusion"), "{sql}\n{words}");
+        }
+    }
+}

@@ -164,6 +164,11 @@ fn with_getter(words: &str) -> String {
     if let Some(words) = without_durations(words) {
         return words;
     }
+    if words.contains("logical expression ScalarSubquery") {
+        return "a subquery compares columns, not expressions, with the row outside; calculate them \
+                in a subquery of FROM, as in (SELECT upper(name) AS k FROM spans)"
+            .to_owned();
+    }
     // A function that takes no text names every signature that it has instead.
     let function = words.split_once("Function '").and_then(|(_, rest)| rest.split_once('\''));
     match function {
