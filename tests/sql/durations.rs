@@ -373,6 +373,11 @@ async fn windows_are_ordered_by_durations() {
              AND INTERVAL '1ns' FOLLOWING)",
             ["4", "5", "5", "5", "1"],
         ),
+        (
+            "count(*) OVER (ORDER BY duration_ns RANGE BETWEEN INTERVAL '1ns' PRECEDING \
+             AND 1 FOLLOWING)",
+            ["3", "3", "4", "4", "1"],
+        ),
         ("count(*) OVER (ORDER BY duration ROWS 1 PRECEDING)", ["2", "1", "2", "2", "2"]),
     ] {
         let rows = ask(&s, &format!("SELECT {window} FROM spans ORDER BY name")).await;
