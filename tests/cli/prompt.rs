@@ -192,6 +192,29 @@ fn answers_longer_than_the_screen_go_to_the_pager_whole() {
     assert_eq!(picture.matches("0000000000000").count(), 63 - 1, "{picture}");
 }
 
+/// `less` alone scrolls sideways; this one only bears its name.
+#[cfg(unix)]
+#[test]
+fn tables_wider_than_the_screen_go_to_less_whole() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = home();
+    store(home.path(), 3);
+    let less = home.path().join("less");
+    write(home.path(), "less", "#!/bin/sh\n{ cat; echo \"LESS=$LESS\"; } > paged\n");
+    std::fs::set_permissions(&less, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let vars = [("AMIDA_PAGER", "./less")];
+    let Some(mut terminal) = Terminal::prompt(home.path(), "sql s", &vars) else { return };
+    terminal.ask("SELECT name, span_id FROM spans;", "3 rows in ");
+    assert!(!home.path().join("paged").exists(), "it fits: {}", terminal.picture());
+    terminal.ask("FROM spans;", "3 rows in ");
+    let paged = std::fs::read_to_string(home.path().join("paged")).unwrap();
+    assert!(paged.lines().next().unwrap().ends_with("  marks"), "{paged}");
+    assert!(!paged.contains("more column"), "{paged}");
+    assert!(paged.ends_with("LESS=FRSX -+F\n"), "{paged}");
+    let picture = terminal.leave();
+    assert!(!picture.contains("trace_id"), "{picture}");
+}
+
 #[test]
 fn a_pager_that_is_left_early_ends_the_query() {
     let home = home();

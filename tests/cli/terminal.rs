@@ -58,6 +58,29 @@ fn wide_values_are_cut_to_the_terminal_and_rows_are_counted() {
 }
 
 #[test]
+fn a_row_of_many_columns_is_one_line_and_its_ids_are_whole() {
+    let home = home();
+    store(home.path());
+    for columns in [40, 80, 100, 160, 240] {
+        let Some(text) = on_terminal(home.path(), columns, "1", "sql s 'FROM spans'") else {
+            return;
+        };
+        let widest = text.lines().map(|line| line.trim_end().chars().count()).max().unwrap();
+        assert!(widest <= columns, "{columns}: {text}");
+        let id = trace_id(1);
+        let rows = text.lines().filter(|line| line.starts_with(&id)).count();
+        // The header, its rule, the columns that are left out, and the count.
+        assert_eq!((rows, text.lines().count()), (3, 3 + 4), "{columns}: {text}");
+        assert!(text.contains(" more columns"), "{columns}: {text}");
+        let has_name = text.lines().next().unwrap().contains(" name ");
+        assert!(has_name || columns < 80, "{columns}: {text}");
+    }
+    let query = "sql s 'SELECT trace_id, name FROM spans'";
+    let Some(text) = on_terminal(home.path(), 80, "1", query) else { return };
+    assert!(!text.contains("more column"), "{text}");
+}
+
+#[test]
 fn colours_are_left_out_where_nobody_wants_them() {
     let home = home();
     store(home.path());

@@ -23,6 +23,9 @@ use crate::commands::Failure;
 /// Most rows that a table shows; it is held in memory.
 const TABLE_ROWS_MAX: usize = 10_000;
 
+/// What to do where a table has more columns than fit.
+const TABLE_HINT: &str = "SELECT some, or use format json";
+
 /// Writes an answer, batch by batch.
 pub struct Answer {
     sink: Sink,
@@ -50,6 +53,7 @@ impl Answer {
         zone: &Zone,
     ) -> Result<Self, Failure> {
         let zone = if format == AnswerFormat::Parquet { Zone::utc() } else { zone.clone() };
+        let columns = columns(schema);
         let mut rows = RecordBatch::new_empty(Arc::new(schema.clone()));
         if format != AnswerFormat::Parquet {
             // Durations are text, in lists and structs too.
@@ -58,7 +62,9 @@ impl Answer {
         let schema = Arc::new(plain_schema(&rows.schema(), format, &zone));
         let pipe = sink.open()?;
         let writer = match format {
-            AnswerFormat::Table => Writer::Table { table: Table::new(columns(&schema)), pipe },
+            AnswerFormat::Table => {
+                Writer::Table { table: Table::new(columns).hint(TABLE_HINT), pipe }
+            }
             AnswerFormat::Csv => {
                 let mut writer = csv::WriterBuilder::new().with_header(true).build(pipe);
                 // The header stands also over no rows.
@@ -115,7 +121,10 @@ impl Answer {
         let flush = |mut pipe: Pipe| pipe.flush().map_err(|error| sink.failure(&error));
         match self.writer {
             Writer::Table { table, mut pipe } => {
-                let width = sink.width(table.height());
+                let screen = sink.width(table.height());
+                // A wide table is as one that is longer than every screen: for the pager.
+                let is_wide = screen.is_some_and(|screen| table.width() > screen);
+                let width = if is_wide { sink.width(usize::MAX) } else { screen };
                 let written = writeln!(pipe, "{}", table.render(width));
                 written.map_err(|error| sink.failure(&error))?;
                 flush(pipe)?;
@@ -195,8 +204,11 @@ fn text_of(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
 }
 
 fn columns(schema: &Schema) -> Vec<(String, Align)> {
-    let align = |field: &Field| {
-        if field.data_type().is_numeric() { Align::Right } else { Align::Left }
+    let align = |field: &Field| match field.data_type() {
+        number if number.is_numeric() => Align::Right,
+        DataType::Duration(_) => Align::Right,
+        time if time.is_temporal() => Align::Whole,
+        _ => Align::Left,
     };
     schema.fields().iter().map(|field| (field.name().clone(), align(field))).collect()
 }

@@ -38,16 +38,20 @@ impl Pager {
         Path::new(program(&self.0)).file_name() == Some(OsStr::new("less"))
     }
 
-    /// Starts it.
+    /// Starts it. Where lines are wider than the screen `less` does not end by itself: how far they
+    /// go can only be seen in it.
     ///
     /// # Errors
     /// When the system cannot start a shell.
-    pub fn start(&self) -> io::Result<Paging> {
+    pub fn start(&self, is_wide: bool) -> io::Result<Paging> {
         let modes = terminal_modes();
-        let less = match std::env::var("LESS") {
+        let mut less = match std::env::var("LESS") {
             Ok(own) if !own.is_empty() => format!("-S {own}"),
             _ => LESS.to_owned(),
         };
+        if is_wide {
+            less.push_str(" -+F");
+        }
         let child = Command::new("sh")
             .args(["-c", &self.0])
             .env("LESS", less)

@@ -25,6 +25,8 @@ pub struct Screen(Arc<Mutex<State>>);
 struct State {
     size: Size,
     pager: Option<Pager>,
+    /// Its lines are those of a table, which a pager is to cut and scroll, and not to wrap.
+    is_table: bool,
     place: Place,
     /// Bytes of a character whose end has not come yet.
     part: Vec<u8>,
@@ -44,21 +46,22 @@ enum Place {
 }
 
 impl Screen {
-    /// A screen of the terminal's size; without a pager all is printed as it comes.
-    pub fn new(pager: Option<Pager>) -> Self {
+    /// A screen of the terminal's size, for a table or not; without a pager all is printed as it
+    /// comes.
+    pub fn new(pager: Option<Pager>, is_table: bool) -> Self {
         let size = terminal_size::terminal_size();
         let size = size.map(|(columns, lines)| (usize::from(columns.0), usize::from(lines.0)));
         // A terminal that does not know its size, as in some containers, counts as 100 by 40.
         let (columns, lines) = size.filter(|(c, l)| *c > 0 && *l > 0).unwrap_or((100, 40));
-        Self::of(Size { columns: columns.max(40), lines }, pager)
+        Self::of(Size { columns: columns.max(40), lines }, pager, is_table)
     }
 
-    fn of(size: Size, pager: Option<Pager>) -> Self {
+    fn of(size: Size, pager: Option<Pager>, is_table: bool) -> Self {
         let place = match pager {
             Some(_) => Place::Held { text: String::new(), lines: 0, column: 0 },
             None => Place::Printed,
         };
-        Self(Arc::new(Mutex::new(State { size, pager, place, part: Vec::new() })))
+        Self(Arc::new(Mutex::new(State { size, pager, is_table, place, part: Vec::new() })))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -106,6 +109,8 @@ impl Size {
 impl State {
     fn show(&mut self, shown: &str) -> io::Result<()> {
         let (columns, room) = (self.size.columns, self.size.room());
+        let scrolls = self.is_table && self.pager.as_ref().is_some_and(Pager::scrolls_sideways);
+        let mut is_wide = false;
         match &mut self.place {
             Place::Printed => return print(shown),
             Place::Paged(paging) => return paging.write(shown),
@@ -113,13 +118,14 @@ impl State {
                 text.push_str(shown);
                 for piece in shown.split_inclusive('\n') {
                     *column += piece.trim_end_matches('\n').width();
+                    is_wide |= scrolls && *column > columns;
                     if piece.ends_with('\n') {
                         *lines += 1 + column.saturating_sub(1) / columns;
                         *column = 0;
                     }
                 }
                 // What is on a line that has not ended counts as well.
-                if *lines + column.div_ceil(columns) <= room {
+                if *lines + column.div_ceil(columns) <= room && !is_wide {
                     return Ok(());
                 }
             }
@@ -128,7 +134,7 @@ impl State {
             Place::Held { text, .. } => text,
             Place::Printed | Place::Paged(_) => String::new(),
         };
-        match self.pager.as_ref().map(Pager::start) {
+        match self.pager.as_ref().map(|pager| pager.start(is_wide)) {
             Some(Ok(mut paging)) => {
                 let written = paging.write(&held);
                 self.place = Place::Paged(paging);
@@ -181,7 +187,7 @@ mod tests {
 
     fn held(chunks: &[&[u8]]) -> Option<(String, usize)> {
         // A pager that cannot be mistaken for one that shows the text.
-        let mut screen = Screen::of(SIZE, Some(Pager::test("cat > /dev/null")));
+        let mut screen = Screen::of(SIZE, Some(Pager::test("cat > /dev/null")), false);
         for chunk in chunks {
             screen.write_all(chunk).unwrap();
         }
@@ -217,9 +223,9 @@ mod tests {
 
     #[test]
     fn only_a_pager_that_scrolls_sideways_gets_wide_lines() {
-        let less = Screen::of(SIZE, Some(Pager::test("less")));
+        let less = Screen::of(SIZE, Some(Pager::test("less")), true);
         assert_eq!((less.width(3), less.width(4)), (10, PAGED_COLUMNS_MAX));
-        assert_eq!(Screen::of(SIZE, Some(Pager::test("more"))).width(4), 10);
-        assert_eq!(Screen::of(SIZE, None).width(4), 10);
+        assert_eq!(Screen::of(SIZE, Some(Pager::test("more")), true).width(4), 10);
+        assert_eq!(Screen::of(SIZE, None, true).width(4), 10);
     }
 }

@@ -24,7 +24,7 @@ pub const COMMANDS: [(&str, &str, &str); 9] = [
     (".tables", "", "the tables and views"),
     (".schema", "[TABLE]", "the columns of a table, or of all, with their types"),
     (".timing", "[on|off]", "rows and seconds behind each answer"),
-    (".pager", "[on|off]", "a pager for answers longer than the screen"),
+    (".pager", "[on|off]", "a pager for answers larger than the screen"),
     (".format", "[table|csv|json|ndjson]", "how answers are written"),
     (".tz", "[ZONE]", "the zone of times: Asia/Tokyo, +09:00, UTC, local"),
     (".help", "", "this help"),

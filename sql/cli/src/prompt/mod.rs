@@ -215,7 +215,8 @@ impl Prompt {
             let words = format!("what was appended lately is not seen: {error}");
             tell(&format!("warning: {}", visible(&words)));
         }
-        let screen = Screen::new(self.pager.clone());
+        let is_table = self.look.format == AnswerFormat::Table;
+        let screen = Screen::new(self.pager.clone(), is_table);
         let whom = (&self.session, self.queries.handle());
         let asked = ask(whom, sql, &self.look, screen, &mut self.interrupts);
         let asked = self.here.block_on(asked);
