@@ -16,7 +16,7 @@ use parquet::file::properties::WriterProperties;
 
 use super::sink::{Pipe, Sink};
 use super::zone::Zone;
-use super::{Align, Table};
+use super::{Align, Table, visible};
 use crate::args::AnswerFormat;
 use crate::commands::Failure;
 
@@ -36,7 +36,12 @@ pub struct Answer {
 }
 
 enum Writer {
-    Table { table: Table, pipe: Pipe },
+    Table {
+        table: Table,
+        pipe: Pipe,
+    },
+    /// The table of an `EXPLAIN`: plans are text of many lines, and stand one below the other.
+    Plan(Pipe),
     Csv(Box<csv::Writer<Pipe>>),
     Json(Box<JsonWriter<Pipe, JsonArray>>),
     Ndjson(Box<JsonWriter<Pipe, LineDelimited>>),
@@ -62,6 +67,7 @@ impl Answer {
         let schema = Arc::new(plain_schema(&rows.schema(), format, &zone));
         let pipe = sink.open()?;
         let writer = match format {
+            AnswerFormat::Table if is_plan(&schema) => Writer::Plan(pipe),
             AnswerFormat::Table => {
                 Writer::Table { table: Table::new(columns).hint(TABLE_HINT), pipe }
             }
@@ -99,6 +105,7 @@ impl Answer {
             Writer::Table { table, .. } => {
                 fill(table, &batch, TABLE_ROWS_MAX.saturating_sub(already))
             }
+            Writer::Plan(pipe) => write_plans(pipe, &batch),
             Writer::Csv(writer) => writer.write(&batch),
             Writer::Json(writer) => writer.write(&batch),
             Writer::Ndjson(writer) => writer.write(&batch),
@@ -130,6 +137,7 @@ impl Answer {
                 flush(pipe)?;
                 shown = shown.min(TABLE_ROWS_MAX);
             }
+            Writer::Plan(pipe) => flush(pipe)?,
             Writer::Csv(writer) => flush(writer.into_inner())?,
             Writer::Json(mut writer) => {
                 writer.finish().map_err(|error| sink.failure(&error))?;
@@ -221,6 +229,27 @@ fn fill(table: &mut Table, batch: &RecordBatch, rows_max: usize) -> Result<(), A
     for row in 0..batch.num_rows().min(rows_max) {
         let cells = columns.iter().map(|column| column.value(row).try_to_string());
         table.row(cells.collect::<Result<Vec<_>, _>>()?);
+    }
+    Ok(())
+}
+
+/// Whether these are the columns of an `EXPLAIN`.
+fn is_plan(schema: &Schema) -> bool {
+    schema.fields().iter().map(|field| field.name().as_str()).eq(["plan_type", "plan"])
+}
+
+/// Writes plans, each under its name, line by line and uncut.
+fn write_plans(pipe: &mut Pipe, batch: &RecordBatch) -> Result<(), ArrowError> {
+    let options = FormatOptions::new().with_null("NULL");
+    let columns = batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options));
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    for row in 0..batch.num_rows() {
+        for (at, column) in columns.iter().enumerate() {
+            let indent = if at == 0 { "" } else { "  " };
+            for line in column.value(row).try_to_string()?.lines() {
+                writeln!(pipe, "{indent}{}", visible(line))?;
+            }
+        }
     }
     Ok(())
 }
@@ -343,6 +372,25 @@ mod tests {
     fn a_table_spells_out_control_characters_and_nulls() {
         let table = text(AnswerFormat::Table, &[batch()]);
         assert!(table.contains("NULL") && table.contains("x\\u{1b}[1m"), "{table}");
+    }
+
+    #[test]
+    fn plans_keep_their_lines_in_a_table() {
+        let text = |texts: [&str; 2]| Arc::new(StringArray::from(texts.to_vec())) as ArrayRef;
+        let kinds = text(["logical_plan", "physical_plan"]);
+        let plans = text(["Filter: a = \u{1b}\n  TableScan", "Exec\n"]);
+        let batch = RecordBatch::try_from_iter([("plan_type", kinds), ("plan", plans)]).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("answer");
+        let sink = Sink::new(Some(&path));
+        let format = AnswerFormat::Table;
+        let mut answer = Answer::new(format, &batch.schema(), sink, &Zone::utc()).unwrap();
+        answer.write(&batch).unwrap();
+        assert_eq!(answer.finish().unwrap(), 2);
+        assert_eq!(
+            std::fs::read_to_string(path).unwrap(),
+            "logical_plan\n  Filter: a = \\u{1b}\n    TableScan\nphysical_plan\n  Exec\n"
+        );
     }
 
     #[test]
