@@ -281,6 +281,28 @@ fn a_simple_terminal_gets_plain_lines() {
 }
 
 #[test]
+fn ctrl_c_on_a_simple_terminal_drops_what_was_typed_before_and_nothing_behind() {
+    let home = home();
+    store(home.path(), 1);
+    let Some(mut terminal) = Terminal::prompt(home.path(), "sql s", &[("TERM", "dumb")]) else {
+        return;
+    };
+    terminal.press("SELECT 'dropped',\n");
+    terminal.wait_for("  ...> ");
+    terminal.press(CTRL_C);
+    terminal.wait_for("\namida> ");
+    terminal.press("SELECT 6 * 7\n");
+    terminal.wait_for("  ...> ");
+    terminal.press("AS answer;\n");
+    terminal.wait_for("    42");
+    terminal.wait_for("amida> ");
+    terminal.press(CTRL_C);
+    terminal.wait_for("\namida> ");
+    let picture = terminal.leave();
+    assert!(!picture.contains("error"), "{picture}");
+}
+
+#[test]
 fn parquet_is_no_format_for_a_prompt() {
     let home = home();
     store(home.path(), 1);

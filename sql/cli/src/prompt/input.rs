@@ -11,6 +11,8 @@ use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::spawn_blocking;
 
 use super::complete::complete;
 use super::history::{ENTRIES_MAX, HistoryFile};
@@ -43,20 +45,18 @@ pub enum Typed {
 pub struct Input {
     editor: Option<Box<Editor<Line, FileHistory>>>,
     history: Option<HistoryFile>,
-    interrupts: Interrupts,
+    /// Where plain lines and Ctrl-C are waited for at once.
+    waits: Runtime,
 }
 
 impl Input {
     /// Reads from the terminal; completion knows what the store of this reader has, and the names
     /// as soon as they are there.
-    pub fn new(
-        reader: Reader,
-        names: Arc<OnceLock<Names>>,
-        interrupts: Interrupts,
-    ) -> Result<Self, Failure> {
+    pub fn new(reader: Reader, names: Arc<OnceLock<Names>>) -> Result<Self, Failure> {
+        let waits = Builder::new_current_thread().build()?;
         let term = std::env::var("TERM").unwrap_or_default();
         if SIMPLE.iter().any(|simple| term.eq_ignore_ascii_case(simple)) {
-            return Ok(Self { editor: None, history: None, interrupts });
+            return Ok(Self { editor: None, history: None, waits });
         }
         let config = Config::builder()
             .max_history_size(ENTRIES_MAX)
@@ -66,15 +66,16 @@ impl Input {
         let mut editor = Editor::with_config(config).map_err(|error| because(&error))?;
         editor.set_helper(Some(Line { reader, names }));
         let history = HistoryFile::open(editor.history_mut());
-        Ok(Self { editor: Some(Box::new(editor)), history: Some(history), interrupts })
+        let (editor, history) = (Some(Box::new(editor)), Some(history));
+        Ok(Self { editor, history, waits })
     }
 
-    /// Waits for the next statements or commands.
+    /// Waits for the next statements or commands. The interrupts that come meanwhile are taken.
     ///
     /// # Errors
     /// The terminal's.
-    pub fn read(&mut self) -> Result<Typed, Failure> {
-        match self.try_read() {
+    pub fn read(&mut self, interrupts: &mut Interrupts) -> Result<Typed, Failure> {
+        match self.try_read(interrupts) {
             Ok(typed) => Ok(typed),
             Err(ReadlineError::Interrupted) => Ok(Typed::Nothing),
             Err(ReadlineError::Eof) => Ok(Typed::End),
@@ -86,9 +87,11 @@ impl Input {
         }
     }
 
-    fn try_read(&mut self) -> rustyline::Result<Typed> {
+    fn try_read(&mut self, interrupts: &mut Interrupts) -> rustyline::Result<Typed> {
         let Some(editor) = &mut self.editor else {
-            return Ok(plain(&mut io::stdin().lock(), &mut io::stdout(), &mut self.interrupts)?);
+            let mut out = io::stdout();
+            let typed = plain(|| next_line(&mut io::stdin().lock()), &mut out, interrupts);
+            return Ok(self.waits.block_on(typed)?);
         };
         // The editor reads all that is there and forgets what stands behind the line it gives:
         // whole lines that were typed while a query ran are taken from the terminal before.
@@ -113,27 +116,42 @@ fn because(error: &ReadlineError) -> Failure {
 }
 
 /// Lines until a statement ends. A terminal drops its line at Ctrl-C by itself; those before it
-/// are dropped here.
-fn plain(
-    lines: &mut impl BufRead,
+/// are dropped here, and the line that is waited for is the first of what comes next.
+async fn plain(
+    line: impl Fn() -> io::Result<String> + Clone + Send + 'static,
     out: &mut impl Write,
     interrupts: &mut Interrupts,
 ) -> io::Result<Typed> {
     let mut text = String::new();
-    interrupts.forget();
+    show(out, PROMPT)?;
     loop {
-        show(out, if text.is_empty() { PROMPT } else { PROMPT_MORE })?;
-        let read = lines.read_line(&mut text)?;
-        if interrupts.came() {
-            return Ok(Typed::Nothing);
-        }
-        if read == 0 {
+        let mut reading = spawn_blocking(line.clone());
+        let read = loop {
+            tokio::select! {
+                biased;
+                () = interrupts.next() => {
+                    text.clear();
+                    show(out, &format!("\n{PROMPT}"))?;
+                }
+                read = &mut reading => break read.map_err(io::Error::other)??,
+            }
+        };
+        if read.is_empty() {
             return Ok(Typed::End);
         }
+        text.push_str(&read);
         if is_complete(&text) {
             return Ok(Typed::Text(text));
         }
+        show(out, PROMPT_MORE)?;
     }
+}
+
+/// The next line with its end; empty where there is none.
+fn next_line(lines: &mut impl BufRead) -> io::Result<String> {
+    let mut line = String::new();
+    lines.read_line(&mut line)?;
+    Ok(line)
 }
 
 fn show(out: &mut impl Write, text: &str) -> io::Result<()> {
@@ -209,9 +227,14 @@ impl Completer for Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Mutex;
 
-    fn read(lines: &str) -> Typed {
-        plain(&mut lines.as_bytes(), &mut Vec::new(), &mut Interrupts::none()).unwrap()
+    fn read(lines: &'static str) -> Typed {
+        let lines = Arc::new(Mutex::new(lines.as_bytes()));
+        let line = move || next_line(&mut *lines.lock().unwrap());
+        let (mut out, mut interrupts) = (Vec::new(), Interrupts::none());
+        let runtime = Builder::new_current_thread().build().unwrap();
+        runtime.block_on(plain(line, &mut out, &mut interrupts)).unwrap()
     }
 
     #[test]

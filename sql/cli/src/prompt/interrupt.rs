@@ -3,8 +3,8 @@
 use tokio::runtime::Builder;
 use tokio::sync::watch;
 
-/// Tells of Ctrl-C. Clones are told each for themselves.
-#[derive(Debug, Clone)]
+/// Tells of Ctrl-C.
+#[derive(Debug)]
 pub struct Interrupts(watch::Receiver<()>);
 
 impl Interrupts {
@@ -32,11 +32,6 @@ impl Interrupts {
     /// What came until now does not count.
     pub fn forget(&mut self) {
         self.0.mark_unchanged();
-    }
-
-    /// Whether one came.
-    pub fn came(&self) -> bool {
-        self.0.has_changed().unwrap_or(false)
     }
 
     /// Waits for the next.

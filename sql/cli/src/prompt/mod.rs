@@ -73,7 +73,7 @@ pub fn run(
     // Until they are there, completion does without; a store that cannot be read says so at the
     // first statement.
     queries.spawn(async move { Names::of(&asks).await.map(|names| tell.set(names)) });
-    let mut input = Input::new(reader.clone(), names.clone(), interrupts.clone())?;
+    let mut input = Input::new(reader.clone(), names.clone())?;
     let mut prompt = Prompt {
         queries,
         here,
@@ -89,7 +89,7 @@ pub fn run(
     loop {
         // Those of a pager, or of what was done before they came.
         prompt.interrupts.forget();
-        let goes_on = match input.read()? {
+        let goes_on = match input.read(&mut prompt.interrupts)? {
             Typed::Text(text) => prompt.take(&text, &mut input)?,
             Typed::Nothing => true,
             Typed::End => false,
