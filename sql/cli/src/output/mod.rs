@@ -87,6 +87,14 @@ pub fn reasons<K: AsRef<str>>(reasons: &BTreeMap<K, u64>) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
+/// How many letters a word is away from the one that may be meant; `None` when it is too far: for
+/// a word of one or two letters anything is.
+pub fn distance(word: &str, meant: &str) -> Option<usize> {
+    let far = strsim::damerau_levenshtein(word, meant);
+    let letters = word.chars().filter(|c| c.is_alphanumeric()).count();
+    (far <= (letters / 3).min(2)).then_some(far)
+}
+
 /// Text that cannot do anything to a terminal: control characters are spelled out. What came from
 /// spans or files was written by others.
 pub fn visible(text: &str) -> String {

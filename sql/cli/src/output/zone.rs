@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::timezone::Tz;
 use arrow::datatypes::{DataType, Field};
 
-use super::visible;
+use super::{distance, visible};
 
 /// A time zone: `UTC`, a name of the IANA database, or an offset such as `+09:00`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,15 +106,15 @@ fn unknown(text: &str) -> String {
     const SHOWN: usize = 3;
     let wanted = text.to_lowercase();
     let city = |name: &str| name.rsplit('/').next().unwrap_or(name).to_lowercase();
-    let distance = |name: &str| {
-        let whole = strsim::damerau_levenshtein(&name.to_lowercase(), &wanted);
-        whole.min(strsim::damerau_levenshtein(&city(name), &city(&wanted)))
+    let nearness = |name: &str| {
+        let whole = distance(&wanted, &name.to_lowercase());
+        [whole, distance(&city(&wanted), &city(name))].into_iter().flatten().min()
     };
     // A long text would take long to compare, and is near to nothing.
     let mut near: Vec<(usize, &str)> = if text.len() > 64 {
         Vec::new()
     } else {
-        names().map(|name| (distance(name), name)).filter(|(far, _)| *far <= 2).collect()
+        names().filter_map(|name| nearness(name).map(|far| (far, name))).collect()
     };
     near.sort_by_key(|(far, name)| (*far, name.len()));
     let near: Vec<&str> = near.into_iter().take(SHOWN).map(|(_, name)| name).collect();
@@ -160,7 +160,9 @@ mod tests {
         assert!(words("Tokio").contains("did you mean Asia/Tokyo?"), "{}", words("Tokio"));
         assert!(words("Europe/Berln").contains("did you mean Europe/Berlin?"));
         assert!(words("+99:00").contains("no offset"));
-        assert!(words("no such place").contains("such as Asia/Tokyo"));
+        for far in ["no such place", "Mars/X", "x"] {
+            assert!(words(far).contains("such as Asia/Tokyo"), "{}", words(far));
+        }
         assert!(words("x\u{1b}[m").contains("x\\u{1b}[m"));
     }
 

@@ -3,8 +3,8 @@
 use clap::ValueEnum;
 
 use crate::args::AnswerFormat;
-use crate::output::visible;
 use crate::output::zone::Zone;
+use crate::output::{distance, visible};
 
 /// What a command asks for. Settings without a value ask what is set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,11 +99,7 @@ pub fn name(word: &str) -> Result<&'static str, String> {
 
 /// The nearest of these, when it is near.
 pub fn near<'a>(word: &str, of: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let distance = |other: &str| strsim::damerau_levenshtein(word, other);
-    of.map(|other| (distance(other), other))
-        .filter(|(far, _)| *far <= 2)
-        .min()
-        .map(|(_, near)| near)
+    of.filter_map(|other| distance(word, other).map(|far| (far, other))).min().map(|(_, near)| near)
 }
 
 fn on_or_off(value: &str) -> Result<bool, String> {
@@ -157,7 +153,10 @@ mod tests {
     fn what_is_wrong_is_said_with_what_would_be_right() {
         let words = |line| parse(line).unwrap_err();
         assert!(words(".tabels").contains("did you mean .tables?"), "{}", words(".tabels"));
-        assert!(words(".").contains(".help lists them"));
+        for far in [".", ".x", ".tx", ".abc"] {
+            let words = words(far);
+            assert!(words.contains("; .help lists them"), "{words}");
+        }
         assert!(words("\\d").contains("there is no command"), "{}", words("\\d"));
         assert!(words(".timing maybe").contains("neither on nor off"));
         assert!(words(".format xml").contains("table, csv, json or ndjson"));
