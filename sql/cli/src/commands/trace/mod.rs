@@ -29,12 +29,12 @@ const CANDIDATES_MAX: usize = 20;
 pub fn run(args: &TraceArgs) -> Result<Outcome, Failure> {
     let reader = open(&args.dir)?;
     let snapshot = reader.snapshot();
-    let Some(trace) = find(&snapshot, args.id.trim())? else {
+    let Some(trace) = find(&snapshot, &args.id)? else {
         return Ok(Outcome::Failed);
     };
     let mut wanted = None;
     if let Some(text) = &args.span {
-        let Some(id) = find_span(&trace, text.trim())? else {
+        let Some(id) = find_span(&trace, text)? else {
             return Ok(Outcome::Failed);
         };
         wanted = Some(id);
@@ -76,15 +76,21 @@ fn wants_colour(colour: Colour) -> bool {
     }
 }
 
+/// An id without the dots of one that was cut, as a copied one may be.
+fn without_dots(text: &str) -> &str {
+    text.trim().trim_end_matches(['\u{2026}', '.'])
+}
+
 /// The id of the span that the text means; `None` once it was said why there is none.
 fn find_span(trace: &Trace, text: &str) -> Result<Option<SpanId>, Failure> {
-    let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if text.is_empty() || text.len() > 16 || !is_hex {
+    let digits = without_dots(text);
+    let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if digits.is_empty() || digits.len() > 16 || !is_hex {
         return Err(Failure::Because(format!(
             "{text:?} is no span id: expected up to 16 hex digits"
         )));
     }
-    let prefix = text.to_ascii_lowercase();
+    let prefix = digits.to_ascii_lowercase();
     let ids = trace.spans().map(|span| span.span_id());
     let mut found: Vec<SpanId> = ids.filter(|id| id.to_string().starts_with(&prefix)).collect();
     found.sort_unstable();
@@ -115,12 +121,14 @@ fn find(snapshot: &Snapshot, text: &str) -> Result<Option<Trace>, Failure> {
 /// The id that the text means; `None` once it was said why it means none. Whether a whole id is
 /// stored is not asked.
 pub fn find_id(snapshot: &Snapshot, text: &str) -> Result<Option<TraceId>, Failure> {
-    let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if text.is_empty() || text.len() > 32 || !is_hex {
+    let digits = without_dots(text);
+    let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if digits.is_empty() || digits.len() > 32 || !is_hex {
         return Err(Failure::Because(format!(
             "{text:?} is no trace id: expected up to 32 hex digits"
         )));
     }
+    let text = digits;
     if text.len() == 32 {
         return Ok(Some(text.parse()?));
     }
