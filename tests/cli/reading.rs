@@ -50,6 +50,17 @@ fn info_has_the_numbers_of_the_store() {
 }
 
 #[test]
+fn a_file_is_said_to_be_no_store() {
+    let home = home();
+    write(home.path(), "spans.json", "{}");
+    for args in [vec!["sql", "spans.json", "FROM spans"], vec!["info", "spans.json"]] {
+        let ran = amida(home.path(), &args);
+        assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+        assert_eq!(ran.err, "amida: spans.json: this is no store: a store is a directory\n");
+    }
+}
+
+#[test]
 fn a_trace_is_found_by_its_id_in_every_spelling() {
     let home = home();
     store(home.path());

@@ -66,6 +66,10 @@ pub fn open(dir: &Path) -> Result<Reader, Failure> {
     if !dir.exists() {
         return Err(Failure::Because(format!("{}: there is no such directory", dir.display())));
     }
+    if !dir.is_dir() {
+        let why = "this is no store: a store is a directory";
+        return Err(Failure::Because(format!("{}: {why}", dir.display())));
+    }
     Ok(Reader::open(dir)?)
 }
 
