@@ -14,9 +14,10 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
+use super::Table;
+use super::shown::{columns, fill, is_plan, write_plans};
 use super::sink::{Pipe, Sink};
 use super::zone::Zone;
-use super::{Align, Table, visible};
 use crate::args::AnswerFormat;
 use crate::commands::Failure;
 
@@ -209,49 +210,6 @@ fn text_of(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         (!column.is_null(row)).then(|| formatter.value(row).try_to_string()).transpose()
     });
     Ok(Arc::new(texts.collect::<Result<StringArray, _>>()?))
-}
-
-fn columns(schema: &Schema) -> Vec<(String, Align)> {
-    let align = |field: &Field| match field.data_type() {
-        number if number.is_numeric() => Align::Right,
-        DataType::Duration(_) => Align::Right,
-        time if time.is_temporal() => Align::Whole,
-        _ => Align::Left,
-    };
-    schema.fields().iter().map(|field| (field.name().clone(), align(field))).collect()
-}
-
-/// Adds at most this many rows to a table.
-fn fill(table: &mut Table, batch: &RecordBatch, rows_max: usize) -> Result<(), ArrowError> {
-    let options = FormatOptions::new().with_null("NULL");
-    let columns = batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options));
-    let columns = columns.collect::<Result<Vec<_>, _>>()?;
-    for row in 0..batch.num_rows().min(rows_max) {
-        let cells = columns.iter().map(|column| column.value(row).try_to_string());
-        table.row(cells.collect::<Result<Vec<_>, _>>()?);
-    }
-    Ok(())
-}
-
-/// Whether these are the columns of an `EXPLAIN`.
-fn is_plan(schema: &Schema) -> bool {
-    schema.fields().iter().map(|field| field.name().as_str()).eq(["plan_type", "plan"])
-}
-
-/// Writes plans, each under its name, line by line and uncut.
-fn write_plans(pipe: &mut Pipe, batch: &RecordBatch) -> Result<(), ArrowError> {
-    let options = FormatOptions::new().with_null("NULL");
-    let columns = batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options));
-    let columns = columns.collect::<Result<Vec<_>, _>>()?;
-    for row in 0..batch.num_rows() {
-        for (at, column) in columns.iter().enumerate() {
-            let indent = if at == 0 { "" } else { "  " };
-            for line in column.value(row).try_to_string()?.lines() {
-                writeln!(pipe, "{indent}{}", visible(line))?;
-            }
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | table | rows in columns, cut to a width |
 //! | formats | query answers as table, CSV, JSON, NDJSON, Parquet |
+//! | shown | rows and plans as a table shows them |
 //! | zone | the time zone in which times are shown |
 //! | sink | where an answer or export goes: standard output, a file, the screen |
 //! | screen, pager | an answer on the screen, by a pager where it is longer |
@@ -22,6 +23,7 @@ pub mod formats;
 pub mod pager;
 pub mod place;
 pub mod screen;
+mod shown;
 pub mod sink;
 mod table;
 pub mod zone;
