@@ -14,6 +14,7 @@
 //! | guard | what is refused, and that limits hold |
 //! | session | parameters, snapshots, errors, a context of the user's own |
 //! | pushdown | what is not read |
+//! | calls | what functions say of arguments that they do not take |
 //! | names | unknown names, and what is offered for them |
 //! | places | where in the text of a query an error stands |
 //! | notes | what is said of keys that no span has |
@@ -24,6 +25,7 @@
 
 mod aggregates;
 mod attributes;
+mod calls;
 mod common;
 mod docs;
 mod durations;

@@ -68,9 +68,9 @@ impl Exporter {
     }
 
     /// How long an export, from its beginning, goes on asking a busy store before its spans are
-    /// refused; 10 s by default, as OTLP's exporters do. Whoever exports waits that long: the thread of the batch
-    /// processor, or, with the simple processor, the application's. `ZERO`: the store is asked
-    /// once; it waits for room itself, `Options::stall_max`.
+    /// refused; 10 s by default, as OTLP's exporters do. Whoever exports waits that long: the
+    /// thread of the batch processor, or, with the simple processor, the application's. `ZERO`: the
+    /// store is asked once; it waits for room itself, `Options::stall_max`.
     pub fn retry_max(mut self, wait: Duration) -> Self {
         self.retry_max = wait;
         self
