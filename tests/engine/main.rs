@@ -6,6 +6,7 @@
 //! | bad_spans | what becomes of each kind of bad span? |
 //! | bad_requests | and of bad requests? |
 //! | lifecycle | opening, closing, locks, readers beside the writer |
+//! | readers | and when the directory is moved under a reader? |
 //! | crashes | is what was acknowledged there after a crash at any call? |
 //! | faults | full disks, failed writes and syncs |
 //! | damage | torn and rotten bytes on the disk |
@@ -27,6 +28,7 @@ mod faults;
 mod fuzzed;
 mod json;
 mod lifecycle;
+mod readers;
 mod real;
 mod rows;
 mod traces;

@@ -95,8 +95,8 @@ impl Reader {
     /// Looks again: snapshots taken from now on have what was appended until now.
     ///
     /// # Errors
-    /// `Busy` when the writer commits so fast that no look is consistent; `Corrupt`, `Io`. The
-    /// earlier view stays.
+    /// `Busy` when the writer commits so fast that no look is consistent; `Invalid` when the
+    /// directory is gone or holds another store now; `Corrupt`, `Io`. The earlier view stays.
     pub fn refresh(&self) -> Result<()> {
         let mut view = lock(&self.view);
         for _ in 0..TRIES {
@@ -115,6 +115,10 @@ impl Reader {
         let Some(version) = manifest::load(&*self.fs, &self.path)? else {
             return Err(super::no_store(&self.path));
         };
+        if version.store_id.0 != view.version.store_id.0 {
+            let path = self.path.display();
+            return Err(Error::invalid(format!("{path} holds another store than before")));
+        }
         if version.number != view.version.number {
             self.take_version(view, version)?;
         }
