@@ -62,7 +62,7 @@ fn draw(args: &TraceArgs, trace: &Trace) -> Result<(), Failure> {
 }
 
 /// What the command line says, else what the environment does: `NO_COLOR` before `CLICOLOR_FORCE`,
-/// as https://no-color.org and https://bixense.com/clicolors have them.
+/// as <https://no-color.org> and <https://bixense.com/clicolors> have them.
 fn wants_colour(colour: Colour) -> bool {
     let says = |name: &str, off: &str| {
         let value = std::env::var_os(name);
