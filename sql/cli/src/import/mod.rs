@@ -21,6 +21,7 @@ use std::io::{IsTerminal, Read};
 use std::time::{Duration, Instant};
 
 use amida::{Durability, Error, Receipt, Retention, Store};
+use bytes::Bytes;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use self::report::{FileReport, Report};
@@ -170,7 +171,7 @@ struct Door<'a> {
 
 impl Sink for Door<'_> {
     fn append(&mut self, request: Vec<u8>) -> Result<(), String> {
-        let receipt = append_to(self.store, &request).map_err(|error| error.to_string())?;
+        let receipt = append_to(self.store, request).map_err(|error| error.to_string())?;
         self.report.add(&receipt);
         let spans = self.spans_before + self.report.accepted;
         let rate = (spans as f64 / self.progress.elapsed().as_secs_f64().max(0.001)) as u64;
@@ -185,10 +186,11 @@ impl Sink for Door<'_> {
 }
 
 /// Appends, and waits while the store is busy.
-fn append_to(store: &Store, request: &[u8]) -> Result<Receipt, Error> {
+fn append_to(store: &Store, request: Vec<u8>) -> Result<Receipt, Error> {
     let started = Instant::now();
+    let request = Bytes::from(request);
     loop {
-        match store.append_otlp(request.to_vec()) {
+        match store.append_otlp(request.clone()) {
             Err(Error::Busy { .. }) if started.elapsed() < BUSY_MAX => {
                 std::thread::sleep(Duration::from_millis(20));
             }
