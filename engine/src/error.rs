@@ -121,6 +121,12 @@ impl Error {
         Error::Corrupt { path: path.into(), offset, what: what.into() }
     }
 
+    /// Whether a file operation failed because the disk, or the user's share of it, is full.
+    pub(crate) fn is_full_disk(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Error::Io { kind: StorageFull | QuotaExceeded, .. } | Error::DiskFull { .. })
+    }
+
     /// Whether the same call may succeed later without anything being repaired.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Error::Busy { .. } | Error::DiskFull { .. })

@@ -78,4 +78,4 @@ pub use otlp::encode::{spans_to_json, spans_to_requests};
 pub use otlp::json::{JsonRequests, json_to_requests};
 pub use segment::Segment;
 pub use snapshot::{CriticalPath, Scan, Snapshot, Trace, Waterfall};
-pub use store::{Pending, Reader, Receipt, Stats, Store};
+pub use store::{Pending, Reader, Receipt, RecoveryReport, Stats, Store};

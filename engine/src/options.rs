@@ -112,6 +112,8 @@ pub struct Options {
     pub(crate) fs: Arc<dyn Fs>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) create: bool,
+    pub(crate) lock_wait: Duration,
+    pub(crate) single_threaded: bool,
 }
 
 impl Default for Options {
@@ -133,6 +135,8 @@ impl Default for Options {
             fs: Arc::new(RealFs),
             clock: Arc::new(SystemClock),
             create: true,
+            lock_wait: Duration::ZERO,
+            single_threaded: false,
         }
     }
 }
@@ -231,6 +235,23 @@ impl Options {
     /// The clock; the machine's by default.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Waits this long for another writer of the directory to close it, as in a rolling deployment
+    /// where the new process starts before the old one ends; by default `open` fails with `Locked`
+    /// at once.
+    pub fn wait_for_lock(mut self, wait: Duration) -> Self {
+        self.lock_wait = wait;
+        self
+    }
+
+    /// The store starts no threads: whoever appends flushes, retains and compacts, when that is
+    /// due, before the append returns. Calls then reach the disk in the same order every time,
+    /// which tests that replay a failure need; `Durability::Interval` syncs at the next append
+    /// after the interval.
+    pub fn single_threaded(mut self) -> Self {
+        self.single_threaded = true;
         self
     }
 

@@ -36,13 +36,12 @@ fn with(fs: &MemoryFs, path: &Path, bytes: &[u8]) -> MemoryFs {
 fn killed_after_three() -> (MemoryFs, PathBuf, [usize; 3]) {
     let fs = MemoryFs::new();
     let store = open(&fs);
-    let path = only_file(&fs, "wal");
     let ends = [1, 2, 3].map(|number| {
         let _ = store.append_otlp(one_span(number)).unwrap();
-        let bytes = bytes(&fs, &path);
+        let bytes = bytes(&fs, &only_file(&fs, "wal"));
         bytes.iter().rposition(|b| *b != 0).unwrap() + 1
     });
-    (fs.crash(CrashModel::KeepAll), path, ends)
+    (fs.crash(CrashModel::KeepAll), only_file(&fs, "wal"), ends)
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::manifest::{SegmentEntry, Version};
 use crate::model::catalog::{Catalog, Promoted, PromotedType, Scope, SqlType};
+use crate::model::time::nanoseconds;
 use crate::options::Retention;
 
 /// Neighbours of about one size are merged when there are this many.
@@ -105,8 +106,7 @@ fn tier(bytes: u64) -> u32 {
 /// a store that was just written to is not empty.
 pub fn expired(version: &Version, retention: &Retention, now_ns: i64) -> usize {
     let too_old = retention.age_max.map_or(0, |age| {
-        let age = i64::try_from(age.as_nanos()).unwrap_or(i64::MAX);
-        let limit = now_ns.saturating_sub(age);
+        let limit = now_ns.saturating_sub(nanoseconds(age));
         version.segments.iter().take_while(|s| s.ingest_times.1 < limit).count()
     });
     let too_many = retention.bytes_max.map_or(0, |bytes_max| {

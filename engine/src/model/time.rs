@@ -32,8 +32,13 @@ impl Clock for SystemClock {
     #[allow(clippy::disallowed_methods)] // the one place that reads the machine's clock
     fn now_ns(&self) -> i64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+        nanoseconds(since)
     }
+}
+
+/// A duration in nanoseconds; the longest that there is beyond 292 years.
+pub fn nanoseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// A clock that stands still until it is moved; for tests.
@@ -46,8 +51,10 @@ impl Clock for SystemClock {
 /// let clock = Arc::new(ManualClock::at(1_700_000_000_000_000_000));
 /// let options = Store::options().fs(Arc::new(MemoryFs::new())).clock(clock.clone());
 /// let store = options.open("/traces.amida")?;
-/// clock.advance(days(8)); // older segments are now beyond the default retention
-/// store.compact()?;
+/// for _ in 0..8 {
+///     clock.advance(days(1)); // a day at a time: a longer jump is not believed at once
+///     store.compact()?; // after a week, older segments are beyond the default retention
+/// }
 /// # Ok(())
 /// # }
 /// ```
@@ -62,8 +69,12 @@ impl ManualClock {
 
     /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
-        let by = i64::try_from(by.as_nanos()).unwrap_or(i64::MAX);
-        self.0.fetch_add(by, Ordering::SeqCst);
+        self.0.fetch_add(nanoseconds(by), Ordering::SeqCst);
+    }
+
+    /// Sets the clock, also back.
+    pub fn set(&self, now_ns: i64) {
+        self.0.store(now_ns, Ordering::SeqCst);
     }
 }
 

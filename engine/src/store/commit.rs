@@ -12,9 +12,10 @@ use bytes::Bytes;
 
 use super::record;
 use super::ticket::{self, Pending, Receipt, Ticket};
-use super::{Inner, lock};
+use super::{Inner, lock, worker};
 use crate::error::{Error, Result};
 use crate::model::hot::{HotBatch, HotRequest};
+use crate::model::time::nanoseconds;
 use crate::options::{Durability, REQUEST_BYTES_MAX};
 use crate::otlp::walk::{Rejection, Verdict, walk};
 use crate::wal::{FileHeader, Group, RecordKind, WalWriter};
@@ -50,21 +51,46 @@ struct Queued {
 /// The log, and what must be known to go on with it.
 #[derive(Debug)]
 pub struct Log {
-    /// The file that is written.
-    pub writer: WalWriter,
-    /// The file was sealed, or cut after a failed write: the next group begins a new one.
-    pub broken: bool,
-    /// Written and not synced.
-    pub dirty: bool,
+    /// The file that is written; `None` when the next group begins a new one.
+    pub writer: Option<WalWriter>,
+    /// The number of the next file.
+    pub next_file: u64,
+    /// The sequence of the next file's first record.
+    pub next_sequence: u64,
+    /// When the oldest bytes were written that are not synced.
+    pub dirty_since: Option<Instant>,
+}
+
+impl Log {
+    /// Gives the file up: nothing more is written to it.
+    fn leave(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            self.next_sequence = writer.next_sequence();
+        }
+    }
 }
 
 impl Inner {
     /// Walks a request and puts it into the queue.
     pub(super) fn submit(self: &Arc<Self>, body: Bytes) -> Pending {
+        if self.options.single_threaded {
+            self.make_room(body.len() as u64);
+        }
         match self.enqueue(body) {
             Ok(Ok(ticket)) => Pending::queued(ticket, self.clone()),
             Ok(Err(receipt)) => Pending::answered(Ok(receipt)),
             Err(error) => Pending::answered(Err(error)),
+        }
+    }
+
+    /// Flushes where the log has no room for so many bytes: in a store without threads nobody else
+    /// would. What keeps it from that is told to whoever appends, as `Busy`.
+    fn make_room(&self, bytes: u64) {
+        if lock(&self.state).unflushed_bytes() + bytes > self.options.wal_bytes_max {
+            if let Err(error) = self.with_log(|log| self.seal(log)) {
+                self.counters.failed(&error);
+            }
+            worker::work_here(self);
         }
     }
 
@@ -78,10 +104,8 @@ impl Inner {
         }
         self.check_poison()?;
         let ingest_ns = self.ingest_now();
-        let start_max_ns = self.options.future_max.map(|ahead| {
-            let ahead = i64::try_from(ahead.as_nanos()).unwrap_or(i64::MAX);
-            ingest_ns.saturating_add(ahead)
-        });
+        let future_max = self.options.future_max;
+        let start_max_ns = future_max.map(|ahead| ingest_ns.saturating_add(nanoseconds(ahead)));
         let walked = walk(body, ingest_ns, Verdict::Judge { start_max_ns })
             .map_err(|malformed| Error::invalid(malformed.to_string()))?;
         if walked.request.spans.is_empty() {
@@ -117,10 +141,9 @@ impl Inner {
         Ok(Receipt::new(0, rejected, None))
     }
 
-    /// The time of ingest: the clock, but never backwards.
     fn ingest_now(&self) -> i64 {
-        let now = self.options.clock.now_ns();
-        self.last_ingest_ns.fetch_max(now, Ordering::SeqCst).max(now)
+        let mut clock = lock(&self.clock);
+        clock.ingest(self.options.clock.now_ns())
     }
 
     /// Works on the log while nobody else does. Whoever wanted to commit meanwhile is called
@@ -148,7 +171,7 @@ impl Inner {
         if let Some(next) = next
             && !next.call()
         {
-            self.wake_committer();
+            self.committer.wake();
         }
         done
     }
@@ -239,7 +262,7 @@ impl Inner {
         self.counters.stalls.fetch_add(1, Ordering::Relaxed);
         while full(state.unflushed_bytes()) {
             let left = self.options.stall_max.saturating_sub(since.elapsed());
-            if left.is_zero() {
+            if left.is_zero() || self.options.single_threaded {
                 return Err(Error::Busy { what: "the log is full and waits to be flushed" });
             }
             self.wake_maintenance();
@@ -251,55 +274,67 @@ impl Inner {
 
     /// Writes a group to the log and, where that was promised, syncs it.
     fn write(&self, log: &mut Log, group: &[Queued]) -> Result<(Group, u64)> {
-        if log.broken {
-            self.rotate(log)?;
-        }
+        let writer = match &mut log.writer {
+            Some(writer) => writer,
+            none => none.insert(self.next_file(log.next_file, log.next_sequence)?),
+        };
+        log.next_file = writer.number() + 1;
         let heads: Vec<Vec<u8>> =
             group.iter().map(|q| record::head(q.ingest_ns, &q.rejected)).collect();
         let bytes = group.iter().zip(&heads);
         let capacity = bytes.map(|(q, head)| q.request.body.len() + head.len() + 64).sum();
-        let mut records = log.writer.group(capacity);
+        let mut records = writer.group(capacity);
         for (queued, head) in group.iter().zip(&heads) {
             let pieces: [&[u8]; 2] = [head, &queued.request.body];
-            log.writer.add(&mut records, RecordKind::Request, &pieces)?;
+            writer.add(&mut records, RecordKind::Request, &pieces)?;
         }
-        let first_sequence = log.writer.next_sequence();
-        if let Err(error) = log.writer.write(&records) {
-            return Err(self.after_failed_write(log, error));
+        let first_sequence = writer.next_sequence();
+        if let Err(error) = writer.write(&records) {
+            let cut = writer.cut_back();
+            return Err(self.after_failed_write(log, cut, error));
         }
-        log.dirty = true;
+        log.dirty_since.get_or_insert_with(Instant::now);
         if self.options.durability == Durability::Sync {
             self.sync_log(log)?;
         }
         Ok((records, first_sequence))
     }
 
-    /// Half a group may stand in the file: it is cut off and the file is not used any more.
-    fn after_failed_write(&self, log: &mut Log, error: Error) -> Error {
-        log.broken = true;
-        if let Err(cut) = log.writer.cut_back() {
-            return self.poison(&cut);
+    fn next_file(&self, number: u64, first_sequence: u64) -> Result<WalWriter> {
+        let header =
+            FileHeader { store_id: self.store_id, number, salt: new_salt()?, first_sequence };
+        WalWriter::create(&*self.fs, &self.path, header).map_err(|error| self.name_full_disk(error))
+    }
+
+    /// Half a group may have stood in the file: it was cut off, and the file is not used any more.
+    /// When even that failed, nobody knows what stands there.
+    fn after_failed_write(&self, log: &mut Log, cut: Result<()>, error: Error) -> Error {
+        match cut {
+            Ok(()) => {
+                log.leave();
+                log.dirty_since = None;
+                self.name_full_disk(error)
+            }
+            Err(cut) => self.poison(&cut),
         }
-        self.name_full_disk(error)
     }
 
     /// A disk without room is an error of its own: it goes away, and the request can be sent again.
     fn name_full_disk(&self, error: Error) -> Error {
-        match error {
-            Error::Io { kind: std::io::ErrorKind::StorageFull, .. } => {
-                let free_bytes = self.fs.free_bytes(&self.path).unwrap_or(0);
-                Error::DiskFull { path: self.path.clone(), free_bytes }
-            }
-            other => other,
+        if !error.is_full_disk() {
+            return error;
         }
+        let free_bytes = self.fs.free_bytes(&self.path).unwrap_or(0);
+        Error::DiskFull { path: self.path.clone(), free_bytes }
     }
 
     /// Syncs the log. After a failed sync nobody knows what is on the disk: writing stops.
     pub(super) fn sync_log(&self, log: &mut Log) -> Result<()> {
+        let Some(writer) = &mut log.writer else { return Ok(()) };
         let begun = Instant::now();
-        let synced = log.writer.sync();
+        let synced = writer.sync();
         self.counters.synced(begun.elapsed());
-        log.dirty = false;
+        log.dirty_since = None;
         synced.map_err(|error| self.poison(&error))
     }
 
@@ -343,41 +378,28 @@ impl Inner {
             return Ok(());
         }
         self.check_poison()?;
-        self.rotate(log)
-    }
-
-    /// Seals the log file; from then on nothing can be written but a new file.
-    pub(super) fn end_file(&self, log: &mut Log) -> Result<()> {
-        if log.broken {
-            return Ok(());
-        }
-        // Without its seal a file is as good, once half a seal is cut off.
-        if let Err(error) = log.writer.write_seal() {
-            return Err(self.after_failed_write(log, error));
-        }
-        log.broken = true;
-        self.sync_log(log)
-    }
-
-    /// Ends the log file, begins the next, and seals the memtable that the old one belongs to.
-    fn rotate(&self, log: &mut Log) -> Result<()> {
         self.end_file(log)?;
-        let header = FileHeader {
-            store_id: self.store_id,
-            number: log.writer.number() + 1,
-            salt: new_salt()?,
-            first_sequence: log.writer.next_sequence(),
-        };
-        let old = log.writer.number();
-        log.writer = WalWriter::create(&*self.fs, &self.path, header)
-            .map_err(|error| self.name_full_disk(error))?;
-        (log.broken, log.dirty) = (false, false);
-        let mut state = lock(&self.state);
-        if state.active.facts().rows > 0 {
-            state.seal(old);
-            drop(state);
-            self.wake_maintenance();
+        lock(&self.state).seal(log.next_file.saturating_sub(1));
+        self.wake_maintenance();
+        Ok(())
+    }
+
+    /// Ends the log file with a seal. Without it a file is as good, so a disk that has no room for
+    /// one is no error, once half a seal is cut off.
+    pub(super) fn end_file(&self, log: &mut Log) -> Result<()> {
+        let Some(writer) = &mut log.writer else { return Ok(()) };
+        if let Err(error) = writer.write_seal() {
+            let cut = writer.cut_back();
+            return match self.after_failed_write(log, cut, error) {
+                poisoned @ Error::Poisoned { .. } => Err(poisoned),
+                error => {
+                    tracing::warn!(target: "amida::store", %error, "a log file has no seal");
+                    Ok(())
+                }
+            };
         }
+        self.sync_log(log)?;
+        log.leave();
         Ok(())
     }
 }

@@ -1,15 +1,17 @@
 //! Carrying out maintenance on an open store: each step writes a file, commits a version, makes it
 //! visible, and only then lets go of what it replaced.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard};
 
 use super::state::Sealed;
 use super::{Inner, lock};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::fs::{Fs, names};
 use crate::maintenance::plan::{self, CompactionLimits};
 use crate::maintenance::{compact, flush};
 use crate::manifest::{self, Version};
+use crate::options::Retention;
 use crate::otlp::walk::Reason;
 use crate::segment::Segment;
 
@@ -89,20 +91,12 @@ impl Inner {
     /// Drops what retention does not keep.
     pub(super) fn retain(&self, _turn: &Turn<'_>) -> Result<()> {
         let version = lock(&self.state).version.clone();
-        let now_ns = self.options.clock.now_ns();
-        let count = plan::expired(&version, &self.options.retention, now_ns);
-        if count == 0 {
+        let now_ns = lock(&self.clock).retention(self.options.clock.now_ns());
+        let Some(mut next) = without_expired(&version, &self.options.retention, now_ns) else {
             return Ok(());
-        }
-        let mut next = Version::clone(&version);
-        let dropped: u64 = next.segments.drain(..count).map(|segment| segment.rows).sum();
-        next.dropped += dropped;
+        };
         self.commit_version(&mut next)?;
         lock(&self.state).publish(next, Vec::new());
-        tracing::info!(
-            target: "amida::maintenance",
-            segments = count, spans = dropped, "dropped by retention"
-        );
         Ok(())
     }
 
@@ -168,14 +162,7 @@ impl Inner {
     /// have put on the disk is not used again.
     fn commit_version(&self, next: &mut Version) -> Result<()> {
         next.number += 1;
-        let mut committed = manifest::commit(&*self.fs, &self.path, next);
-        if let Err(Error::Io { kind: std::io::ErrorKind::StorageFull, .. }) = committed {
-            let reserve = names::reserve(&self.path);
-            if self.fs.exists(&reserve)? {
-                self.fs.remove(&reserve)?;
-                committed = manifest::commit(&*self.fs, &self.path, next);
-            }
-        }
+        let committed = commit(&*self.fs, &self.path, next);
         if committed.is_err() {
             let mut state = lock(&self.state);
             let mut version = Version::clone(&state.version);
@@ -186,12 +173,48 @@ impl Inner {
     }
 }
 
-/// Takes the disk space that a manifest may need on a full disk, where it is not taken yet.
-pub fn reserve(fs: &dyn Fs, store: &std::path::Path) {
+/// The version without the segments that retention does not keep; `None` when it keeps all.
+pub fn without_expired(version: &Version, retention: &Retention, now_ns: i64) -> Option<Version> {
+    let count = plan::expired(version, retention, now_ns);
+    if count == 0 {
+        return None;
+    }
+    let mut next = version.clone();
+    let spans: u64 = next.segments.drain(..count).map(|segment| segment.rows).sum();
+    next.dropped += spans;
+    tracing::info!(target: "amida::maintenance", segments = count, spans, "retention drops");
+    Some(next)
+}
+
+/// Commits a version; on a full disk, with the space that is kept back for it.
+pub fn commit(fs: &dyn Fs, store: &Path, version: &Version) -> Result<()> {
+    match manifest::commit(fs, store, version) {
+        Err(error) if error.is_full_disk() && give_up_reserve(fs, store)? => {
+            manifest::commit(fs, store, version)
+        }
+        committed => committed,
+    }
+}
+
+/// Frees the disk space that is kept back; whether there was any.
+pub fn give_up_reserve(fs: &dyn Fs, store: &Path) -> Result<bool> {
+    let reserve = names::reserve(store);
+    let taken = fs.exists(&reserve)?;
+    if taken {
+        fs.remove(&reserve)?;
+    }
+    Ok(taken)
+}
+
+/// Takes the disk space that a manifest may need on a full disk, where it is not taken yet and the
+/// disk has more than `floor` bytes to spare.
+pub fn take_reserve(fs: &dyn Fs, store: &Path, floor: u64) {
     let path = names::reserve(store);
-    let taken = match fs.exists(&path) {
-        Ok(false) => fs.create(&path).and_then(|file| file.allocate(RESERVE_BYTES)),
-        other => other.map(drop),
+    let taken = match (fs.exists(&path), fs.free_bytes(store)) {
+        (Ok(false), Ok(free)) if free > floor + RESERVE_BYTES => {
+            fs.create(&path).and_then(|file| file.allocate(RESERVE_BYTES))
+        }
+        (exists, _) => exists.map(drop),
     };
     if let Err(error) = taken {
         tracing::warn!(target: "amida::store", %error, "no disk space can be kept in reserve");
@@ -199,7 +222,10 @@ pub fn reserve(fs: &dyn Fs, store: &std::path::Path) {
 }
 
 /// Moves a file that could not be verified out of the way, under its name and a number.
-pub fn quarantine(fs: &dyn Fs, store: &std::path::Path, path: &std::path::Path) -> Result<()> {
+///
+/// # Errors
+/// `Io`; the file is where it was, or in quarantine.
+pub fn quarantine(fs: &dyn Fs, store: &Path, path: &Path) -> Result<PathBuf> {
     let dir = names::quarantine_dir(store);
     fs.create_dir_all(&dir)?;
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("unnamed");
@@ -215,5 +241,6 @@ pub fn quarantine(fs: &dyn Fs, store: &std::path::Path, path: &std::path::Path) 
         "moved to quarantine");
     fs.rename(path, &to)?;
     fs.sync_dir(&dir)?;
-    fs.sync_dir(path.parent().unwrap_or(store))
+    fs.sync_dir(path.parent().unwrap_or(store))?;
+    Ok(to)
 }

@@ -13,6 +13,8 @@
 //! | maintain | flush, retention and compaction carried out |
 //! | worker | the background threads |
 //! | recovery | opening a directory |
+//! | report | `RecoveryReport`: what was found there |
+//! | clock | times of ingest and of retention |
 //! | reader | `Reader`: another process's look |
 //! | stats | `Stats` |
 //!
@@ -20,23 +22,26 @@
 //! during I/O and nobody waits for one while holding the other, since whoever commits may wait for
 //! a flush. `queue` and `state` are taken last and held for moments, never during I/O.
 
+mod clock;
 mod commit;
 mod maintain;
 mod reader;
 mod record;
 mod recovery;
+mod report;
 mod state;
 mod stats;
 mod ticket;
 mod worker;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use self::clock::StoreClock;
 use self::commit::{Log, Queue};
 use self::state::State;
 use self::stats::Counters;
@@ -49,9 +54,9 @@ use crate::options::Options;
 use crate::otlp::resolve;
 use crate::segment::MetadataCache;
 use crate::snapshot::Snapshot;
-use crate::wal::{FileHeader, WalWriter};
 
 pub use self::reader::Reader;
+pub use self::report::RecoveryReport;
 pub use self::stats::Stats;
 pub use self::ticket::{Pending, Receipt};
 
@@ -100,7 +105,7 @@ struct Inner {
     fs: Arc<dyn Fs>,
     store_id: [u8; 16],
     metadata_cache: Arc<MetadataCache>,
-    damage: Vec<String>,
+    recovery: RecoveryReport,
     turn: Mutex<()>,
     log: Mutex<Log>,
     queue: Mutex<Queue>,
@@ -109,7 +114,7 @@ struct Inner {
     room: Condvar,
     committer: Signal,
     maintainer: Signal,
-    last_ingest_ns: AtomicI64,
+    clock: Mutex<StoreClock>,
     poisoned: Mutex<Option<String>>,
     counters: Counters,
     lock: Mutex<Option<Box<dyn Lock>>>,
@@ -170,39 +175,36 @@ impl Store {
 
     fn open_with(path: PathBuf, options: Options) -> Result<Self> {
         let fs = options.fs.clone();
-        let known = manifest::newest_number(&*fs, &path)?.is_some();
+        // Before anything is touched: a store of a newer Amida stays as it is.
+        let known = manifest::load(&*fs, &path)?.is_some();
         if !known && !options.create {
             return Err(no_store(&path));
         }
         fs.create_dir_all(&path)?;
         refuse_other_content(&*fs, &path, known)?;
-        let held = fs.lock(&names::lock(&path))?;
-        let mut store_id = [0; 16];
-        getrandom::fill(&mut store_id)
-            .map_err(|e| Error::invalid(format!("the system gives no random numbers: {e}")))?;
-        let version = recovery::load_or_create(&*fs, &path, store_id)?;
+        let held = take_lock(&*fs, &path, options.lock_wait)?;
+        let mut report = RecoveryReport::default();
+        let reading_ns = options.clock.now_ns();
+        let version = recovery::newest(&*fs, &path, &options.retention, reading_ns, &mut report)?;
         let store_id = version.store_id.0;
         let metadata_cache = Arc::new(MetadataCache::new(options.metadata_cache_bytes));
-        let recovered = recovery::recover(&fs, &path, version, DECODE, &metadata_cache)?;
-        if options.disk_floor_bytes > 0 {
-            maintain::reserve(&*fs, &path);
-        }
-        let header = FileHeader {
-            store_id,
-            number: recovered.next_wal,
-            salt: commit::new_salt()?,
-            first_sequence: recovered.next_sequence,
-        };
-        let writer = WalWriter::create(&*fs, &path, header)?;
+        let recovered =
+            recovery::recover(&fs, &path, version, DECODE, &metadata_cache, &mut report)?;
         let inner = Arc::new(Inner {
             path,
             fs,
             store_id,
             metadata_cache,
-            damage: recovered.damage,
+            recovery: report,
             turn: Mutex::new(()),
-            log: Mutex::new(Log { writer, broken: false, dirty: false }),
+            log: Mutex::new(Log {
+                writer: None,
+                next_file: recovered.next_wal,
+                next_sequence: recovered.next_sequence,
+                dirty_since: None,
+            }),
             queue: Mutex::new(Queue::default()),
+            clock: Mutex::new(StoreClock::new(reading_ns, recovered.newest_ingest_ns())),
             state: Mutex::new(State::new(
                 recovered.version,
                 recovered.segments,
@@ -212,14 +214,15 @@ impl Store {
             room: Condvar::new(),
             committer: Signal::default(),
             maintainer: Signal::default(),
-            last_ingest_ns: AtomicI64::new(i64::MIN),
             poisoned: Mutex::new(None),
             counters: Counters::default(),
             lock: Mutex::new(Some(held)),
             options,
         });
-        let threads = Mutex::new(worker::start(&inner)?);
-        Ok(Self(Arc::new(Handle { inner, threads })))
+        inner.take_reserve();
+        let threads =
+            if inner.options.single_threaded { Vec::new() } else { worker::start(&inner)? };
+        Ok(Self(Arc::new(Handle { inner, threads: Mutex::new(threads) })))
     }
 
     /// Stores an OTLP request (the protobuf bytes of an `ExportTraceServiceRequest`, at most
@@ -262,7 +265,10 @@ impl Store {
     pub fn sync(&self) -> Result<()> {
         let inner = self.open_inner()?;
         inner.check_poison()?;
-        inner.with_log(|log| if log.dirty { inner.sync_log(log) } else { Ok(()) })
+        inner.with_log(|log| match log.dirty_since {
+            Some(_) => inner.sync_log(log),
+            None => Ok(()),
+        })
     }
 
     /// Flushes, drops what retention does not keep, and merges segments to as few as the limits
@@ -276,6 +282,11 @@ impl Store {
         let turn = lock(&inner.turn);
         inner.retain(&turn)?;
         inner.compact_all(&turn)
+    }
+
+    /// What opening the store found and did: what was replayed, cut, put aside, and what is damaged.
+    pub fn recovery(&self) -> &RecoveryReport {
+        &self.0.inner.recovery
     }
 
     /// What the store did and holds.
@@ -302,6 +313,19 @@ impl Store {
     fn open_inner(&self) -> Result<&Inner> {
         let inner = &*self.0.inner;
         if lock(&inner.queue).closed { Err(Error::Closed) } else { Ok(inner) }
+    }
+}
+
+/// Takes the writer's lock, waiting for another writer at most this long.
+#[allow(clippy::disallowed_methods)] // the kernel tells nobody when a lock is free
+fn take_lock(fs: &dyn Fs, path: &Path, wait: Duration) -> Result<Box<dyn Lock>> {
+    const LOOK_EVERY: Duration = Duration::from_millis(20);
+    let since = Instant::now();
+    loop {
+        match fs.lock(&names::lock(path)) {
+            Err(Error::Locked { .. }) if since.elapsed() < wait => std::thread::sleep(LOOK_EVERY),
+            other => return other,
+        }
     }
 }
 
@@ -365,9 +389,20 @@ impl Inner {
         Error::Poisoned { cause }
     }
 
+    /// Has the queue committed: by the committer, or here where there is none.
     fn wake_committer(&self) {
-        if !lock(&self.queue).is_empty() {
+        if self.options.single_threaded {
+            self.commit_all();
+            worker::work_here(self);
+        } else if !lock(&self.queue).is_empty() {
             self.committer.wake();
+        }
+    }
+
+    fn take_reserve(&self) {
+        let floor = self.options.disk_floor_bytes;
+        if floor > 0 {
+            maintain::take_reserve(&*self.fs, &self.path, floor);
         }
     }
 

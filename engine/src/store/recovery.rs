@@ -6,10 +6,11 @@
 //! store from opening and nothing damaged is deleted: it is reported and kept in quarantine.
 
 use std::collections::VecDeque;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::maintain::quarantine;
+use super::maintain::{commit, give_up_reserve, quarantine, without_expired};
+use super::report::RecoveryReport;
 use super::state::{Rejected, Sealed};
 use super::{record, ticket};
 use crate::error::{Error, Result};
@@ -17,6 +18,7 @@ use crate::fs::{Fs, create_durably, names};
 use crate::manifest::{self, Version};
 use crate::memtable::{Decode, Memtable};
 use crate::model::hot::HotBatch;
+use crate::options::Retention;
 use crate::segment::{MetadataCache, Segment};
 use crate::wal::{Record, Step, WalReader};
 
@@ -29,35 +31,41 @@ pub struct Recovered {
     pub segments: Vec<Arc<Segment>>,
     /// What the log has beyond them, a memtable a log file.
     pub sealed: VecDeque<Sealed>,
-    /// What is damaged, and where.
-    pub damage: Vec<String>,
     /// The number of the next log file.
     pub next_wal: u64,
     /// The sequence of the next record.
     pub next_sequence: u64,
 }
 
+impl Recovered {
+    /// The newest time of ingest of all spans; `None` without any.
+    pub fn newest_ingest_ns(&self) -> Option<i64> {
+        let segments = self.version.segments.iter().map(|segment| segment.ingest_times.1);
+        let hot = self.sealed.iter().filter_map(|s| s.view.facts().ingest_times);
+        segments.chain(hot.map(|times| times.1)).max()
+    }
+}
+
 /// Reads a store whose lock is held.
 ///
 /// # Errors
-/// `Corrupt` when the newest manifest is damaged or missing beside data, `Unsupported`, `Io`.
+/// `Unsupported`, `Io`; `DiskFull` when there is no room to put the end of a log aside.
 pub fn recover(
     fs: &Arc<dyn Fs>,
     store: &Path,
     version: Version,
     decode: Decode,
     cache: &Arc<MetadataCache>,
+    report: &mut RecoveryReport,
 ) -> Result<Recovered> {
-    let mut damage = Vec::new();
-    tidy(&**fs, store, &version)?;
-    let segments = open_segments(fs, store, &version, cache, &mut damage)?;
+    tidy(&**fs, store, &version, report)?;
+    let segments = open_segments(fs, store, &version, cache, &mut report.damage)?;
     let next_sequence = version.flushed_sequence + 1;
     let mut recovered = Recovered {
         next_wal: version.wal_floor,
         version,
         segments,
         sealed: VecDeque::new(),
-        damage,
         next_sequence,
     };
     let files = fs.list(&names::wal_dir(store))?;
@@ -66,24 +74,45 @@ pub fn recover(
     numbers.retain(|number| *number >= recovered.version.wal_floor);
     for (at, number) in numbers.iter().enumerate() {
         let last = at + 1 == numbers.len();
-        replay(&**fs, store, &mut recovered, *number, last, decode)?;
+        replay(&**fs, store, &mut recovered, *number, last, decode, report)?;
         recovered.next_wal = number + 1;
     }
-    for what in &recovered.damage {
+    for what in &report.damage {
         tracing::error!(target: "amida::store", what, "damage found");
     }
     Ok(recovered)
 }
 
-/// The newest version of a store, or the first of a new one where the directory is empty.
+/// The version to open: the newest there is without what retention does not keep, so that a full
+/// disk has room before anything is written; the first of a new store where the directory is empty.
 ///
 /// # Errors
-/// `Corrupt` when there is data and no manifest, `Invalid` when the directory holds other things;
-/// as `manifest::load`.
-pub fn load_or_create(fs: &dyn Fs, store: &Path, store_id: [u8; 16]) -> Result<Version> {
-    if let Some(version) = manifest::load(fs, store)? {
-        return Ok(version);
+/// `Corrupt` when there is data and no manifest; as `manifest::load`.
+pub fn newest(
+    fs: &dyn Fs,
+    store: &Path,
+    retention: &Retention,
+    now_ns: i64,
+    report: &mut RecoveryReport,
+) -> Result<Version> {
+    if let Some(network) = fs.network(store)? {
+        let what = format!(
+            "{} is on a network file system ({network}): locks and syncs may not be kept there, so \
+             two writers or a power failure can damage the store",
+            store.display()
+        );
+        tracing::warn!(target: "amida::store", "{what}");
+        report.warnings.push(what);
     }
+    let Some(version) = manifest::load(fs, store)? else { return create(fs, store) };
+    let Some(mut next) = without_expired(&version, retention, now_ns) else { return Ok(version) };
+    report.expired = (version.segments.len() - next.segments.len()) as u64;
+    next.number += 1;
+    commit(fs, store, &next)?;
+    Ok(next)
+}
+
+fn create(fs: &dyn Fs, store: &Path) -> Result<Version> {
     for dir in [names::segment_dir(store), names::wal_dir(store)] {
         if fs.exists(&dir)? && !fs.list(&dir)?.is_empty() {
             let what = "there is data but no manifest that says what it is";
@@ -95,6 +124,9 @@ pub fn load_or_create(fs: &dyn Fs, store: &Path, store_id: [u8; 16]) -> Result<V
     // An earlier try may have made the directories and failed to sync them.
     fs.sync_dir(store)?;
     fs.sync_dir(names::around(store))?;
+    let mut store_id = [0; 16];
+    getrandom::fill(&mut store_id)
+        .map_err(|e| Error::invalid(format!("the system gives no random numbers: {e}")))?;
     let version = Version::first(store_id);
     manifest::commit(fs, store, &version)?;
     Ok(version)
@@ -102,7 +134,7 @@ pub fn load_or_create(fs: &dyn Fs, store: &Path, store_id: [u8; 16]) -> Result<V
 
 /// Removes unfinished files and such that the version has replaced; puts aside segments that it
 /// does not know.
-fn tidy(fs: &dyn Fs, store: &Path, version: &Version) -> Result<()> {
+fn tidy(fs: &dyn Fs, store: &Path, version: &Version, report: &mut RecoveryReport) -> Result<()> {
     let dirs = [names::manifest_dir(store), names::wal_dir(store), names::segment_dir(store)];
     for dir in dirs {
         fs.create_dir_all(&dir)?;
@@ -114,10 +146,11 @@ fn tidy(fs: &dyn Fs, store: &Path, version: &Version) -> Result<()> {
             if names::is_tmp(&name) || old_wal || segment.is_some_and(|n| n < version.next_segment)
             {
                 fs.remove(&path)?;
+                report.removed += 1;
             } else if segment.is_some() {
                 // Its rows are in the log or in other segments, unless the manifest is not the one
                 // that belongs here.
-                quarantine(fs, store, &path)?;
+                report.quarantined.push(quarantine(fs, store, &path)?);
             }
         }
     }
@@ -165,31 +198,36 @@ fn replay(
     number: u64,
     last: bool,
     decode: Decode,
+    report: &mut RecoveryReport,
 ) -> Result<()> {
     let path = names::wal(store, number);
+    report.wal_files += 1;
+    // After a failed sync the system's cache may hold what never reached the disk.
+    fs.open(&path)?.forget_cache()?;
     let mut reader = match WalReader::open(fs, &path, &recovered.version.store_id.0, number) {
         Ok(reader) => reader,
         Err(error @ Error::Corrupt { .. }) => {
-            recovered.damage.push(error.to_string());
-            return quarantine(fs, store, &path);
+            report.damage.push(error.to_string());
+            report.quarantined.push(quarantine(fs, store, &path)?);
+            return Ok(());
         }
         Err(error) => return Err(error),
     };
     let first = reader.header().first_sequence;
     if first > recovered.next_sequence {
-        recovered.damage.push(missing(&path, 0, recovered.next_sequence, first));
+        report.damage.push(missing(&path, 0, recovered.next_sequence, first));
     }
+    let damage_before = report.damage.len();
     let mut file = FileReplay {
         next_sequence: first,
         flushed_sequence: recovered.version.flushed_sequence,
         memtable: Memtable::new(decode),
         rejected: Rejected::default(),
-        damage: Vec::new(),
+        report,
     };
     file.run(fs, store, &mut reader, last)?;
     recovered.next_sequence = recovered.next_sequence.max(file.next_sequence);
-    let damaged = !file.damage.is_empty();
-    recovered.damage.extend(file.damage);
+    let damaged = file.report.damage.len() > damage_before;
     if file.memtable.facts().rows > 0 || damaged {
         // The next file will say that all of this is durable: it must be so before.
         fs.open_write(&path)?.sync_data()?;
@@ -199,6 +237,7 @@ fn replay(
         return Ok(());
     }
     // Everything in it is in segments, or it is empty.
+    report.removed += 1;
     fs.remove(&path)
 }
 
@@ -207,15 +246,15 @@ fn missing(path: &Path, offset: u64, from: u64, to: u64) -> String {
 }
 
 /// The replay of one log file.
-struct FileReplay {
+struct FileReplay<'a> {
     next_sequence: u64,
     flushed_sequence: u64,
     memtable: Memtable,
     rejected: Rejected,
-    damage: Vec<String>,
+    report: &'a mut RecoveryReport,
 }
 
-impl FileReplay {
+impl FileReplay<'_> {
     fn run(&mut self, fs: &dyn Fs, store: &Path, reader: &mut WalReader, last: bool) -> Result<()> {
         loop {
             let at = reader.offset();
@@ -224,26 +263,36 @@ impl FileReplay {
                 Step::End => return Ok(()),
                 Step::Bad if !last || durable_beyond(reader, self.next_sequence)? => {
                     reader.seek(at);
-                    let expected = self.next_sequence;
-                    let Some(record) = reader.resync()? else {
-                        self.damage.push(format!(
-                            "{} at byte {at}: the records from {expected} on are damaged",
-                            reader.path().display()
-                        ));
+                    if !self.skip_damage(reader, at)? {
                         return Ok(());
-                    };
-                    if record.is_seal() {
-                        self.damage.push(format!(
-                            "{} at byte {at}: the records from {expected} to the end of the file \
-                             are damaged",
-                            reader.path().display()
-                        ));
                     }
-                    self.take(reader.path(), record);
                 }
-                Step::Bad => return cut(fs, store, reader, at),
+                Step::Bad => {
+                    self.report.tails.push(cut(fs, store, reader, at)?);
+                    return Ok(());
+                }
             }
         }
+    }
+
+    /// Goes on behind damaged bytes; `false` when no record follows.
+    fn skip_damage(&mut self, reader: &mut WalReader, at: u64) -> Result<bool> {
+        let (path, expected) = (reader.path().display().to_string(), self.next_sequence);
+        let found = reader.resync()?;
+        let until = match &found {
+            None => "on",
+            Some(record) if record.is_seal() => "to the end of the file",
+            // The gap in the sequences says which ones.
+            Some(_) => "",
+        };
+        if !until.is_empty() {
+            let what =
+                format!("{path} at byte {at}: the records from {expected} {until} are damaged");
+            self.report.damage.push(what);
+        }
+        let Some(record) = found else { return Ok(false) };
+        self.take(reader.path(), record);
+        Ok(true)
     }
 
     /// Takes a whole record, unless it is in a segment already.
@@ -253,22 +302,25 @@ impl FileReplay {
         }
         let sequence = record.header.sequence;
         if sequence > self.next_sequence {
-            self.damage.push(missing(path, record.offset, self.next_sequence, sequence));
+            self.report.damage.push(missing(path, record.offset, self.next_sequence, sequence));
         }
         self.next_sequence = sequence + 1;
         if sequence <= self.flushed_sequence {
+            self.report.records_skipped += 1;
             return;
         }
         let Some(replayed) = record::read(record.payload) else {
             let at = record.offset;
             let what = "the record is whole but holds no request";
-            self.damage.push(format!("{} at byte {at}: {what}", path.display()));
+            self.report.damage.push(format!("{} at byte {at}: {what}", path.display()));
             return;
         };
         for (count, more) in self.rejected.iter_mut().zip(ticket::count(&replayed.walked.rejected))
         {
             *count += more;
         }
+        self.report.records += 1;
+        self.report.spans += replayed.walked.request.spans.len() as u64;
         let ingest = (replayed.ingest_ns, replayed.ingest_ns);
         self.memtable.insert(HotBatch::new(vec![replayed.walked.request]), sequence, ingest);
     }
@@ -285,8 +337,8 @@ fn durable_beyond(reader: &mut WalReader, sequence: u64) -> Result<bool> {
 }
 
 /// Ends the log at this place. What stands behind it was never acknowledged; it is kept aside, then
-/// cut off, so that the numbers of its records can be used again.
-fn cut(fs: &dyn Fs, store: &Path, reader: &mut WalReader, at: u64) -> Result<()> {
+/// cut off, so that the numbers of its records can be used again. Returns where it was put.
+fn cut(fs: &dyn Fs, store: &Path, reader: &mut WalReader, at: u64) -> Result<PathBuf> {
     reader.seek(at);
     let rest = reader.rest()?;
     let dir = names::quarantine_dir(store);
@@ -294,7 +346,12 @@ fn cut(fs: &dyn Fs, store: &Path, reader: &mut WalReader, at: u64) -> Result<()>
     let name = reader.path().file_name().and_then(|n| n.to_str()).unwrap_or("wal");
     let kept = dir.join(format!("{name}.tail-{at}"));
     if !fs.exists(&kept)? {
-        create_durably(fs, &kept, &rest)?;
+        match create_durably(fs, &kept, &rest) {
+            Err(error) if error.is_full_disk() && give_up_reserve(fs, store)? => {
+                create_durably(fs, &kept, &rest)?;
+            }
+            kept => kept?,
+        }
     }
     tracing::warn!(
         target: "amida::store",
@@ -303,5 +360,6 @@ fn cut(fs: &dyn Fs, store: &Path, reader: &mut WalReader, at: u64) -> Result<()>
     );
     let file = fs.open_write(reader.path())?;
     file.set_len(at)?;
-    file.sync_data()
+    file.sync_data()?;
+    Ok(kept)
 }

@@ -106,7 +106,7 @@ impl Inner {
         stats.fsync_max = Duration::from_nanos(self.counters.fsync_max_ns.load(Ordering::Relaxed));
         stats.stalls = self.counters.stalls.load(Ordering::Relaxed);
         stats.last_error = lock(&self.counters.last_error).clone();
-        stats.damage.clone_from(&self.damage);
+        stats.damage.clone_from(&self.recovery.damage);
         measure(&*self.fs, &self.path, &mut stats);
         stats
     }

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use super::Inner;
+use super::{Inner, worker};
 use crate::error::{Error, Result};
 use crate::otlp::walk::{Reason, Rejection};
 
@@ -184,7 +184,13 @@ impl Pending {
     pub fn wait(mut self) -> Result<Receipt> {
         let answer = match &mut self.0 {
             State::Answered(answer) => answer.take().unwrap_or(Err(Error::Closed)),
-            State::Queued { ticket, inner } => ticket.wait(inner),
+            State::Queued { ticket, inner } => {
+                let answer = ticket.wait(inner);
+                if inner.options.single_threaded {
+                    worker::work_here(inner);
+                }
+                answer
+            }
         };
         self.0 = State::Answered(None);
         answer
@@ -198,6 +204,9 @@ impl Future for Pending {
         let answer = match &mut self.0 {
             State::Answered(answer) => answer.take().unwrap_or(Err(Error::Closed)),
             State::Queued { ticket, inner } => {
+                if inner.options.single_threaded {
+                    inner.wake_committer();
+                }
                 let mut state = ticket.lock();
                 match state.answer.take() {
                     Some(answer) => answer,

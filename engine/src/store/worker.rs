@@ -1,10 +1,11 @@
 //! The two background threads of an open store: the committer, for requests that no thread blocks
-//! on and for syncs at intervals, and maintenance.
+//! on and for syncs at intervals, and maintenance; and their work in a store without threads.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::commit::Log;
 use super::{Inner, lock};
 use crate::error::{Error, Result};
 use crate::options::Durability;
@@ -38,6 +39,11 @@ impl Signal {
     pub fn stop(&self) {
         lock(&self.state).stop = true;
         self.changed.notify_all();
+    }
+
+    /// Whether there is work, which the caller takes on.
+    fn take(&self) -> bool {
+        std::mem::take(&mut lock(&self.state).wanted)
     }
 
     /// Waits for work, at most this long; `false` when the thread shall end.
@@ -83,11 +89,30 @@ fn commit(inner: &Inner) {
     while inner.committer.wait(interval) {
         inner.commit_all();
         if interval.is_some() {
-            let synced = inner.with_log(|log| if log.dirty { inner.sync_log(log) } else { Ok(()) });
-            if let Err(error) = synced {
-                inner.counters.failed(&error);
-            }
+            sync_older_than(inner, Duration::ZERO);
         }
+    }
+}
+
+/// Syncs the log when something in it has waited for that longer than this.
+fn sync_older_than(inner: &Inner, age: Duration) {
+    let old = |log: &Log| log.dirty_since.is_some_and(|since| since.elapsed() >= age);
+    let synced = inner.with_log(|log| if old(log) { inner.sync_log(log) } else { Ok(()) });
+    if let Err(error) = synced {
+        inner.counters.failed(&error);
+    }
+}
+
+/// What the threads would do, done by the calling thread: in a store without threads, after an
+/// append. The caller holds no lock.
+pub fn work_here(inner: &Inner) {
+    if let Durability::Interval(interval) = inner.options.durability {
+        sync_older_than(inner, interval);
+    }
+    if (inner.maintainer.take() || inner.seal_is_due())
+        && let Err(error) = round(inner)
+    {
+        inner.counters.failed(&error);
     }
 }
 
@@ -109,14 +134,21 @@ fn round(inner: &Inner) -> Result<()> {
     let turn = lock(&inner.turn);
     inner.retain(&turn)?;
     inner.flush_sealed(&turn)?;
-    let due = lock(&inner.state)
-        .active_since
-        .is_some_and(|since| since.elapsed() >= inner.options.seal_age);
     // Whoever holds the log may be waiting for a flush: then the next round seals.
-    if due && let Some(sealed) = inner.try_with_log(|log| inner.seal(log)) {
+    if inner.seal_is_due()
+        && let Some(sealed) = inner.try_with_log(|log| inner.seal(log))
+    {
         sealed?;
         inner.flush_sealed(&turn)?;
     }
     while inner.compact_next(&turn)? {}
+    inner.take_reserve();
     Ok(())
+}
+
+impl Inner {
+    fn seal_is_due(&self) -> bool {
+        let since = lock(&self.state).active_since;
+        since.is_some_and(|since| since.elapsed() >= self.options.seal_age)
+    }
 }
