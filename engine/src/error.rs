@@ -121,10 +121,14 @@ impl Error {
         Error::Corrupt { path: path.into(), offset, what: what.into() }
     }
 
-    /// Whether a file operation failed because the disk, or the user's share of it, is full.
-    pub(crate) fn is_full_disk(&self) -> bool {
+    /// Whether the disk is full, or this user's share of it.
+    pub fn is_full_disk(&self) -> bool {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-        matches!(self, Error::Io { kind: StorageFull | QuotaExceeded, .. } | Error::DiskFull { .. })
+        match self {
+            Error::Io { kind, .. } => matches!(kind, StorageFull | QuotaExceeded),
+            Error::DiskFull { .. } => true,
+            _ => false,
+        }
     }
 
     /// Whether the same call may succeed later without anything being repaired.

@@ -5,9 +5,15 @@
 //! names after `sync_dir` of their directory; a synced file whose name was not synced may be gone,
 //! and a synced name may lead to a file without its bytes. A rename never loses the file.
 //!
+//! A sync that fails is worse than none, as on Linux: what was to be synced is read as before, but
+//! no later sync makes it safe, and after power loss any of it may be there. `forget_cache` shows
+//! what the disk has of it: here, nothing. A directory whose sync fails stays as unsynced as it
+//! was: a file system with a journal either keeps the change for the next sync, or fails for good.
+//!
 //! | file | holds |
 //! |---|---|
-//! | memory | the disk as `trait Fs` sees it, faults |
+//! | memory | the disk as `trait Fs` sees it |
+//! | memory/fault | how a call fails |
 //! | memory/disk | names, what was synced of them, the fault that is armed |
 //! | memory/file | an open file, a lock |
 //! | memory/inode | one file: its bytes, the synced bytes and what lies between |
@@ -15,6 +21,7 @@
 
 mod crash;
 mod disk;
+mod fault;
 mod file;
 mod inode;
 
@@ -25,7 +32,9 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 
 pub use self::crash::CrashModel;
-use self::disk::{Armed, Call, Dir, Disk, Node, fail, locked, normal, split};
+use self::disk::{Call, Dir, Disk, Node, fail, locked, normal, split};
+use self::fault::Armed;
+pub use self::fault::Fault;
 use self::file::{MemoryFile, MemoryLock};
 use super::{File, Fs, Lock};
 use crate::error::{Error, Result};
@@ -49,53 +58,6 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone)]
 pub struct MemoryFs {
     disk: Arc<Mutex<Disk>>,
-}
-
-/// How a call fails; see `MemoryFs::fail_after`.
-///
-/// ```
-/// use std::io::ErrorKind;
-/// use std::path::Path;
-/// use amida::{Fault, Fs, MemoryFs};
-///
-/// let disk = MemoryFs::new();
-/// disk.fail_after(1, Fault::new(ErrorKind::StorageFull).once());
-/// assert!(disk.create(Path::new("/a")).is_ok());
-/// assert!(disk.create(Path::new("/b")).is_err());
-/// assert!(disk.create(Path::new("/b")).is_ok());
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fault {
-    kind: ErrorKind,
-    once: bool,
-    short_write: usize,
-    syncs_only: bool,
-}
-
-impl Fault {
-    /// Every call fails with an error of this kind and changes nothing.
-    pub fn new(kind: ErrorKind) -> Self {
-        Self { kind, once: false, short_write: 0, syncs_only: false }
-    }
-
-    /// Only one call fails.
-    pub fn once(mut self) -> Self {
-        self.once = true;
-        self
-    }
-
-    /// A write that fails has written this many of its bytes.
-    pub fn short_write(mut self, bytes: usize) -> Self {
-        self.short_write = bytes;
-        self
-    }
-
-    /// Only `sync_data` fails, and only those calls are counted. What was to be synced stays as
-    /// unsafe as it was.
-    pub fn syncs_only(mut self) -> Self {
-        self.syncs_only = true;
-        self
-    }
 }
 
 impl Default for MemoryFs {
@@ -124,9 +86,14 @@ impl MemoryFs {
         locked(&self.disk).calls
     }
 
-    /// Lets this many calls that change the disk through, then fails the next one, or all further
-    /// ones. As a failed call changes nothing, a fault for good keeps the disk as it is: with
-    /// `crash`, a test sees the disk of a process that died at any call.
+    /// Calls since it was made, those that only read among them.
+    pub fn calls_of_any_kind(&self) -> u64 {
+        locked(&self.disk).calls_of_any_kind
+    }
+
+    /// Lets this many of the calls that the fault is about through, then fails the next one, or all
+    /// further ones. As a failed call changes nothing, a fault for good keeps the disk as it is:
+    /// with `crash`, a test sees the disk of a process that died at any call.
     pub fn fail_after(&self, calls: u64, fault: Fault) {
         let mut disk = locked(&self.disk);
         disk.armed = Some(Armed { fault, calls_left: calls });
@@ -151,6 +118,11 @@ impl MemoryFs {
     /// Bytes of all files.
     pub fn used_bytes(&self) -> u64 {
         locked(&self.disk).used_bytes()
+    }
+
+    /// The disk calls itself a network file system of this kind, or a local one.
+    pub fn pretend_network(&self, kind: Option<&'static str>) {
+        locked(&self.disk).network = kind;
     }
 
     fn handle(&self, path: &Path, writable: bool) -> Result<Box<dyn File>> {
@@ -193,15 +165,19 @@ impl Fs for MemoryFs {
     }
 
     fn open(&self, path: &Path) -> Result<Box<dyn File>> {
+        locked(&self.disk).enter(Call::Open, path)?;
         self.handle(path, false)
     }
 
     fn open_write(&self, path: &Path) -> Result<Box<dyn File>> {
+        locked(&self.disk).enter(Call::Open, path)?;
         self.handle(path, true)
     }
 
     fn map(&self, path: &Path) -> Result<Bytes> {
-        let inode = locked(&self.disk).file(path)?;
+        let mut disk = locked(&self.disk);
+        disk.enter(Call::Map, path)?;
+        let inode = disk.file(path)?;
         let bytes = locked(&inode).share();
         Ok(bytes)
     }
@@ -226,6 +202,16 @@ impl Fs for MemoryFs {
         Ok(())
     }
 
+    fn hard_link(&self, from: &Path, to: &Path) -> Result<()> {
+        let mut disk = locked(&self.disk);
+        disk.enter(Call::Link, from)?;
+        let node = Node::File(disk.file(from)?);
+        if disk.node(to).is_some() {
+            return fail(to, ErrorKind::AlreadyExists);
+        }
+        disk.set(to, Some(node))
+    }
+
     fn remove(&self, path: &Path) -> Result<()> {
         let mut disk = locked(&self.disk);
         disk.enter(Call::Remove, path)?;
@@ -241,18 +227,28 @@ impl Fs for MemoryFs {
 
     fn list(&self, dir: &Path) -> Result<Vec<String>> {
         let mut disk = locked(&self.disk);
+        disk.enter(Call::List, dir)?;
         Ok(disk.dir(&normal(dir), dir)?.current.keys().cloned().collect())
     }
 
     fn exists(&self, path: &Path) -> Result<bool> {
-        let disk = locked(&self.disk);
+        let mut disk = locked(&self.disk);
+        disk.enter(Call::Exists, path)?;
         Ok(disk.dirs.contains_key(&normal(path)) || disk.node(path).is_some())
     }
 
     fn free_bytes(&self, dir: &Path) -> Result<u64> {
         let mut disk = locked(&self.disk);
+        disk.enter(Call::FreeBytes, dir)?;
         disk.dir(&normal(dir), dir)?;
         Ok(disk.free_bytes())
+    }
+
+    fn network(&self, dir: &Path) -> Result<Option<&'static str>> {
+        let mut disk = locked(&self.disk);
+        disk.enter(Call::Network, dir)?;
+        disk.dir(&normal(dir), dir)?;
+        Ok(disk.network)
     }
 
     fn lock(&self, path: &Path) -> Result<Box<dyn Lock>> {
@@ -275,5 +271,4 @@ impl Fs for MemoryFs {
 }
 
 #[cfg(test)]
-#[path = "memory_tests.rs"]
 mod tests;

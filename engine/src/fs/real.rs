@@ -1,4 +1,5 @@
-//! The operating system's files.
+//! The operating system's files. Calls that a signal can interrupt are tried again: std does so for
+//! opening, writing, syncing and lengths, this file for the rest.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // the one room that may
 
 use std::fs::{DirBuilder, File as StdFile, OpenOptions, TryLockError};
@@ -7,6 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use rustix::io::retry_on_intr;
 
 use super::names::around;
 use super::{File, Fs, Lock};
@@ -74,6 +76,13 @@ impl Fs for RealFs {
         at(from, std::fs::rename(from, to))
     }
 
+    fn hard_link(&self, from: &Path, to: &Path) -> Result<()> {
+        std::fs::hard_link(from, to).map_err(|e| match e.kind() {
+            ErrorKind::AlreadyExists => Error::io(to, &e),
+            _ => Error::io(from, &e),
+        })
+    }
+
     fn remove(&self, path: &Path) -> Result<()> {
         at(path, std::fs::remove_file(path))
     }
@@ -97,8 +106,14 @@ impl Fs for RealFs {
     }
 
     fn free_bytes(&self, dir: &Path) -> Result<u64> {
-        let stat = rustix::fs::statvfs(dir).map_err(|e| Error::io(dir, &e.into()))?;
+        let stat = at(dir, retry_on_intr(|| rustix::fs::statvfs(dir)).map_err(Into::into))?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    fn network(&self, dir: &Path) -> Result<Option<&'static str>> {
+        let stat = at(dir, retry_on_intr(|| rustix::fs::statfs(dir)).map_err(Into::into))?;
+        // The field's type differs between machines; the numbers have 32 bits.
+        Ok(network_kind(stat.f_type as u32))
     }
 
     fn lock(&self, path: &Path) -> Result<Box<dyn Lock>> {
@@ -120,6 +135,23 @@ impl Fs for RealFs {
         at(path, file.rewind())?;
         at(path, writeln!(file, "{}", std::process::id()))?;
         Ok(Box::new(RealLock { _file: file }))
+    }
+}
+
+/// Linux's numbers of file systems that are not a local disk (`man 2 statfs`).
+fn network_kind(number: u32) -> Option<&'static str> {
+    match number {
+        0x6969 => Some("NFS"),
+        0x517b | 0xff53_4d42 | 0xfe53_4d42 => Some("SMB"),
+        0x0102_1997 => Some("9p"),
+        0x6573_5546 => Some("FUSE"),
+        0x5346_414f | 0x6b41_4653 => Some("AFS"),
+        0x00c3_6400 => Some("Ceph"),
+        0x0bd0_0bd0 => Some("Lustre"),
+        0x4750_4653 => Some("GPFS"),
+        0x7375_7245 => Some("Coda"),
+        0x786f_4256 => Some("vboxsf"),
+        _ => None,
     }
 }
 
@@ -166,7 +198,7 @@ impl File for RealFile {
     fn allocate(&self, len: u64) -> Result<()> {
         use rustix::io::Errno;
         let flags = rustix::fs::FallocateFlags::empty();
-        match rustix::fs::fallocate(&self.file, flags, 0, len) {
+        match retry_on_intr(|| rustix::fs::fallocate(&self.file, flags, 0, len)) {
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
             Err(e) => Err(Error::io(&self.path, &e.into())),
         }
@@ -174,5 +206,11 @@ impl File for RealFile {
 
     fn sync_data(&self) -> Result<()> {
         at(&self.path, self.file.sync_data())
+    }
+
+    fn forget_cache(&self) -> Result<()> {
+        // A file system without a cache, or without this call, has nothing to forget.
+        let _ = rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed);
+        Ok(())
     }
 }

@@ -39,6 +39,22 @@ pub enum CrashModel {
         /// Bytes that the disk writes whole: 512 or 4096.
         sector: usize,
     },
+    /// Files have their new lengths, but what was to stand there is zeros; names as in `Random`.
+    LengthsFirst {
+        /// The same seed loses the same names.
+        seed: u64,
+    },
+    /// All changes of names, and none of bytes: a new name may lead to an empty file.
+    NamesFirst,
+}
+
+impl CrashModel {
+    fn seed(self) -> u64 {
+        match self {
+            Self::LoseUnsynced | Self::KeepAll | Self::NamesFirst => 0,
+            Self::Random { seed } | Self::Torn { seed, .. } | Self::LengthsFirst { seed } => seed,
+        }
+    }
 }
 
 /// SplitMix64: small, seeded, the same everywhere.
@@ -57,14 +73,17 @@ impl Random {
 
 /// A copy of the disk as this model leaves it.
 pub(super) fn after(disk: &Disk, model: CrashModel) -> Disk {
-    let seed = match model {
-        CrashModel::LoseUnsynced | CrashModel::KeepAll => 0,
-        CrashModel::Random { seed } | CrashModel::Torn { seed, .. } => seed,
+    let mut crash = Crash {
+        disk,
+        model,
+        random: Random(model.seed()),
+        chosen: HashMap::new(),
+        copies: HashMap::new(),
+        out: Disk::default(),
     };
-    let mut crash =
-        Crash { disk, model, random: Random(seed), chosen: HashMap::new(), out: Disk::default() };
     crash.dir(Path::new("/"));
     crash.out.limit_bytes = disk.limit_bytes;
+    crash.out.network = disk.network;
     crash.out
 }
 
@@ -74,6 +93,8 @@ struct Crash<'a> {
     random: Random,
     /// What was decided on a rename between two directories holds for both.
     chosen: HashMap<u64, bool>,
+    /// Two names of one file are two names of one file afterwards.
+    copies: HashMap<*const Mutex<Inode>, Node>,
     out: Disk,
 }
 
@@ -97,10 +118,7 @@ impl Crash<'_> {
                         below.push(path.join(&name));
                         Node::Dir
                     }
-                    Node::File(inode) => {
-                        let bytes = locked(&inode).after(self.model, &mut self.random);
-                        Node::File(Arc::new(Mutex::new(Inode::synced(bytes))))
-                    }
+                    Node::File(inode) => self.file(&inode),
                 };
                 survivor.durable.insert(name, copy);
             }
@@ -112,11 +130,21 @@ impl Crash<'_> {
         }
     }
 
+    fn file(&mut self, inode: &Arc<Mutex<Inode>>) -> Node {
+        let copy = || {
+            let after = locked(inode).after(self.model, &mut self.random);
+            Node::File(Arc::new(Mutex::new(after)))
+        };
+        self.copies.entry(Arc::as_ptr(inode)).or_insert_with(copy).clone()
+    }
+
     fn survives(&mut self, op: u64) -> bool {
         match self.model {
             CrashModel::LoseUnsynced => false,
-            CrashModel::KeepAll => true,
-            CrashModel::Random { .. } | CrashModel::Torn { .. } => {
+            CrashModel::KeepAll | CrashModel::NamesFirst => true,
+            CrashModel::Random { .. }
+            | CrashModel::Torn { .. }
+            | CrashModel::LengthsFirst { .. } => {
                 let random = &mut self.random;
                 *self.chosen.entry(op).or_insert_with(|| random.below(2) == 0)
             }

@@ -1,4 +1,4 @@
-//! The state of the disk: names, what was synced of them, locks, the fault that is armed.
+//! The state of the disk: names, what was synced of them, locks, the calls that were made.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
@@ -6,20 +6,14 @@ use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Fault;
+use super::fault::Armed;
 use super::inode::Inode;
 use crate::error::{Error, Result};
 
 /// Free bytes of a disk without a limit.
 const UNLIMITED_BYTES: u64 = 1 << 50;
 
-#[derive(Debug)]
-pub(super) struct Armed {
-    pub(super) fault: Fault,
-    pub(super) calls_left: u64,
-}
-
-/// A call that changes the disk.
+/// A call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Call {
     MakeDir,
@@ -29,9 +23,25 @@ pub(super) enum Call {
     Allocate,
     Sync,
     Rename,
+    Link,
     Remove,
     SyncDir,
     Lock,
+    Open,
+    Map,
+    Read,
+    Len,
+    List,
+    Exists,
+    FreeBytes,
+    Network,
+}
+
+impl Call {
+    pub(super) fn only_reads(self) -> bool {
+        use Call::{Exists, FreeBytes, Len, List, Map, Network, Open, Read};
+        matches!(self, Open | Map | Read | Len | List | Exists | FreeBytes | Network)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -40,6 +50,8 @@ pub(super) struct Disk {
     pub(super) locks: HashSet<PathBuf>,
     pub(super) limit_bytes: Option<u64>,
     pub(super) calls: u64,
+    pub(super) calls_of_any_kind: u64,
+    pub(super) network: Option<&'static str>,
     pub(super) armed: Option<Armed>,
     pub(super) last_fault: Option<String>,
     pub(super) next_op: u64,
@@ -119,26 +131,26 @@ pub(super) fn split(path: &Path) -> Result<(PathBuf, String)> {
 }
 
 impl Disk {
-    /// Counts a call that changes the disk; the error it shall fail with, if it shall.
+    /// Counts a call; the error it shall fail with, if it shall.
     pub(super) fn enter(&mut self, call: Call, path: &Path) -> Result<()> {
-        self.calls += 1;
-        let Some(armed) = &mut self.armed else { return Ok(()) };
-        if armed.fault.syncs_only && call != Call::Sync {
+        self.calls_of_any_kind += 1;
+        self.calls += u64::from(!call.only_reads());
+        let Some(armed) = self.armed.as_mut().filter(|armed| armed.fault.concerns(call)) else {
             return Ok(());
-        }
+        };
         if armed.calls_left > 0 {
             armed.calls_left -= 1;
             return Ok(());
         }
-        let kind = armed.fault.kind;
-        let what = format!("injected fault at call {}: {call:?}", self.calls);
+        let fault = armed.fault;
+        let what = format!("injected fault at call {}: {call:?}", self.calls_of_any_kind);
         if self.last_fault.is_none() {
             self.last_fault = Some(format!("{what} {}", path.display()));
         }
-        if armed.fault.once {
+        if fault.once {
             self.armed = None;
         }
-        Err(Error::io(path, &std::io::Error::new(kind, what)))
+        Err(Error::io(path, &fault.error(&what)))
     }
 
     pub(super) fn dir(&mut self, dir: &Path, path: &Path) -> Result<&mut Dir> {
@@ -174,11 +186,13 @@ impl Disk {
     }
 
     pub(super) fn used_bytes(&self) -> u64 {
+        // A file with two names takes its bytes once.
+        let mut seen = HashSet::new();
         let nodes = self.dirs.values().flat_map(|dir| dir.current.values());
         nodes
             .map(|node| match node {
-                Node::File(inode) => locked(inode).len(),
-                Node::Dir => 0,
+                Node::File(inode) if seen.insert(Arc::as_ptr(inode)) => locked(inode).len(),
+                Node::File(_) | Node::Dir => 0,
             })
             .sum()
     }
