@@ -45,6 +45,9 @@
 //! The engine starts two threads of its own, needs no async runtime, and logs through `tracing`
 //! (targets `amida::*`); log lines never carry span content.
 
+#[macro_use]
+mod planted;
+
 mod codec;
 mod error;
 mod fs;

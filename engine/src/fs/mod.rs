@@ -160,7 +160,15 @@ pub fn create_durably(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> Result<()> {
     }
     let file = fs.create(&tmp)?;
     file.write_all_at(bytes, 0)?;
-    file.sync_data()?;
+    if !planted!("renamed_before_sync") {
+        file.sync_data()?;
+    }
     fs.rename(&tmp, path)?;
+    if planted!("renamed_before_sync") {
+        file.sync_data()?;
+    }
+    if planted!("names_not_synced") {
+        return Ok(());
+    }
     fs.sync_dir(names::around(path))
 }

@@ -107,7 +107,10 @@ fn tier(bytes: u64) -> u32 {
 pub fn expired(version: &Version, retention: &Retention, now_ns: i64) -> usize {
     let too_old = retention.age_max.map_or(0, |age| {
         let limit = now_ns.saturating_sub(nanoseconds(age));
-        version.segments.iter().take_while(|s| s.ingest_times.1 < limit).count()
+        let newest = |s: &SegmentEntry| {
+            if planted!("retention_by_span_time") { s.start_times.1 } else { s.ingest_times.1 }
+        };
+        version.segments.iter().take_while(|s| newest(s) < limit).count()
     });
     let too_many = retention.bytes_max.map_or(0, |bytes_max| {
         let mut bytes = version.segment_bytes();

@@ -139,8 +139,14 @@ pub fn load(fs: &dyn Fs, store: &Path) -> Result<Option<Version>> {
     let Some(number) = numbers(fs, store)?.pop() else { return Ok(None) };
     let path = names::manifest(store, number);
     let bytes = read_all(fs, &path, BYTES_MAX)?;
-    let version = decode(&bytes, &path)?;
-    if version.number != number {
+    let version = match decode(&bytes, &path) {
+        Err(_) if planted!("damaged_manifest_skipped") && number > 1 => {
+            let path = names::manifest(store, number - 1);
+            return decode(&read_all(fs, &path, BYTES_MAX)?, &path).map(Some);
+        }
+        version => version?,
+    };
+    if version.number != number && !planted!("manifest_number_unchecked") {
         let what = format!("it holds version {}, not {number}", version.number);
         return Err(Error::corrupt(path, 24, what));
     }
@@ -210,7 +216,7 @@ fn decode(bytes: &[u8], path: &Path) -> Result<Version> {
         return Err(Error::corrupt(path, 16, what));
     }
     let found = crc32(&[body]);
-    if found != crc {
+    if found != crc && !planted!("manifest_unchecked") {
         let what = format!("expected checksum {crc:08x}, found {found:08x}");
         return Err(Error::corrupt(path, 24, what));
     }

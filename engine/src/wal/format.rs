@@ -138,7 +138,8 @@ impl RecordHeader {
             [2, 0, 0, 0] => RecordKind::Seal,
             _ => return None,
         };
-        (1..=PAYLOAD_BYTES_MAX).contains(&payload_bytes).then_some(Self {
+        let least = if planted!("zero_length_legal") { 0 } else { 1 };
+        (least..=PAYLOAD_BYTES_MAX).contains(&payload_bytes).then_some(Self {
             kind,
             payload_bytes,
             payload_crc: decoder.u32()?,
@@ -149,7 +150,10 @@ impl RecordHeader {
 }
 
 fn header_crc(file: &FileHeader, offset: u64, covered: &[u8]) -> u32 {
-    crc32(&[&file.salt.to_le_bytes(), &file.number.to_le_bytes(), &offset.to_le_bytes(), covered])
+    let salt = if planted!("salt_unchecked") { 0 } else { file.salt };
+    let offset = if planted!("offset_unchecked") { 0 } else { offset };
+    let covered = if planted!("length_unchecked") { &covered[8..] } else { covered };
+    crc32(&[&salt.to_le_bytes(), &file.number.to_le_bytes(), &offset.to_le_bytes(), covered])
 }
 
 /// Bytes that a payload of this length takes with its padding.

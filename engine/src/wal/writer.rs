@@ -96,7 +96,11 @@ impl WalWriter {
             payload_bytes,
             payload_crc: crc32(pieces),
             sequence: self.next_sequence + group.sequences,
-            durable_sequence: self.durable_sequence,
+            durable_sequence: if planted!("durable_claims_itself") {
+                self.next_sequence + group.sequences
+            } else {
+                self.durable_sequence
+            },
         };
         let offset = group.at + group.bytes.len() as u64;
         group.bytes.extend_from_slice(&header.encode(&self.header, offset));
@@ -127,6 +131,9 @@ impl WalWriter {
 
     /// Returns once all written records are on stable storage.
     pub fn sync(&mut self) -> Result<()> {
+        if planted!("sync_retried") && self.file.sync_data().is_err() {
+            tracing::warn!(target: "amida::wal", "a sync failed; trying again");
+        }
         self.file.sync_data()?;
         self.durable_sequence = self.next_sequence.saturating_sub(1);
         Ok(())
@@ -134,6 +141,9 @@ impl WalWriter {
 
     /// Cuts what a failed write left behind the last whole record, and makes the cut durable.
     pub fn cut_back(&mut self) -> Result<()> {
+        if planted!("half_record_stays") {
+            return Ok(());
+        }
         self.file.set_len(self.end)?;
         self.allocated = self.end;
         self.sync()
