@@ -131,10 +131,12 @@ impl Fs for RealFs {
             }
             Err(TryLockError::Error(e)) => return Err(Error::io(path, &e)),
         }
-        // The process id is only for the message above; the kernel's lock is what counts.
-        at(path, file.set_len(0))?;
-        at(path, file.rewind())?;
-        at(path, writeln!(file, "{}", std::process::id()))?;
+        // The process id is only for the message above; the kernel's lock is what counts, and a full
+        // disk may refuse even that much.
+        let told = file.set_len(0).and_then(|()| file.rewind());
+        if let Err(error) = told.and_then(|()| writeln!(file, "{}", std::process::id())) {
+            tracing::warn!(target: "amida::store", %error, "LOCK does not say who holds it");
+        }
         Ok(Box::new(RealLock { _file: file }))
     }
 }

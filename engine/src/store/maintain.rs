@@ -162,18 +162,7 @@ impl Inner {
     /// have put on the disk is not used again.
     fn commit_version(&self, next: &mut Version) -> Result<()> {
         next.number += 1;
-<<<<<<< HEAD
         let committed = commit(&*self.fs, &self.path, next);
-=======
-        let mut committed = manifest::commit(&*self.fs, &self.path, next);
-        if committed.as_ref().is_err_and(Error::is_full_disk) {
-            let reserve = names::reserve(&self.path);
-            if self.fs.exists(&reserve)? {
-                self.fs.remove(&reserve)?;
-                committed = manifest::commit(&*self.fs, &self.path, next);
-            }
-        }
->>>>>>> 05ec5e5 (fs: a failed sync writes bytes off, faults carry the system's numbers, seven crash models)
         if committed.is_err() {
             let mut state = lock(&self.state);
             let mut version = Version::clone(&state.version);
