@@ -60,6 +60,7 @@ mod otlp;
 mod segment;
 mod snapshot;
 mod store;
+mod sync;
 mod wal;
 
 pub use error::{Error, Result};

@@ -11,7 +11,7 @@ pub const FLOORS: &[(&str, &[&str])] = &[
     ("2, upper step", &["options"]),
     ("2", &["model", "codec"]),
     ("1, upper step", &["fs"]),
-    ("1", &["error", "planted"]),
+    ("1", &["error", "planted", "sync"]),
 ];
 
 /// Most lines of a file, lines of a function, columns of a line.

@@ -1,51 +1,49 @@
-//! Group commit: requests queue up, one thread writes and syncs the whole queue, and all of it
-//! becomes visible and is answered.
-//!
-//! There is no timer: whoever arrives during one sync is in the next group. Any thread that waits
-//! for its own request commits; for requests that nobody blocks on, the committer thread does.
+//! What a commit is: a group of requests is written to the log and synced, becomes visible and is
+//! answered. Who commits, and when, is in `group`.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::group::{GroupCommit, Refused, Request, Ticket};
 use super::record;
-use super::ticket::{self, Pending, Receipt, Ticket};
+use super::ticket::{self, Pending, Receipt};
 use super::{Inner, lock, worker};
 use crate::error::{Error, Result};
 use crate::model::hot::{HotBatch, HotRequest};
 use crate::model::time::nanoseconds;
 use crate::options::{Durability, REQUEST_BYTES_MAX};
 use crate::otlp::walk::{Rejection, Verdict, walk};
+use crate::sync::{Arc, PoisonError};
 use crate::wal::{FileHeader, Group, RecordKind, WalWriter};
 
 /// Most bytes of requests in one group; the queue is cut there.
 const GROUP_BYTES_MAX: usize = 16 << 20;
 
-/// Requests that wait to be committed.
-#[derive(Debug, Default)]
-pub struct Queue {
-    waiting: Vec<Queued>,
-    bytes: u64,
-    /// No more are taken.
-    pub closed: bool,
-}
+/// The queue of requests before the log.
+pub type Commits = GroupCommit<Queued, Log>;
 
-impl Queue {
-    /// Whether nothing waits.
-    pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
-    }
-}
-
+/// A walked request that waits to be committed.
 #[derive(Debug)]
-struct Queued {
+pub struct Queued {
     request: HotRequest,
     rejected: Vec<Rejection>,
     ingest_ns: i64,
     since: Instant,
-    ticket: Arc<Ticket>,
+    ticket: Arc<Ticket<Result<Receipt>>>,
+}
+
+impl Request for Queued {
+    type Answer = Result<Receipt>;
+
+    fn bytes(&self) -> usize {
+        self.request.body.len()
+    }
+
+    fn ticket(&self) -> &Arc<Ticket<Self::Answer>> {
+        &self.ticket
+    }
 }
 
 /// The log, and what must be known to go on with it.
@@ -68,6 +66,14 @@ impl Log {
             self.next_sequence = writer.next_sequence();
         }
     }
+}
+
+/// A ticket, or the receipt at once.
+type Submitted = std::result::Result<Arc<Ticket<Result<Receipt>>>, Receipt>;
+
+/// The queue before a log.
+pub fn queue(log: Log) -> Commits {
+    Commits::new(log, GROUP_BYTES_MAX)
 }
 
 impl Inner {
@@ -95,7 +101,7 @@ impl Inner {
     }
 
     /// A ticket, or the receipt at once when there is nothing to store.
-    fn enqueue(&self, body: Bytes) -> Result<std::result::Result<Arc<Ticket>, Receipt>> {
+    fn enqueue(&self, body: Bytes) -> Result<Submitted> {
         if body.len() > REQUEST_BYTES_MAX {
             return Err(Error::invalid(format!(
                 "a request may have at most {REQUEST_BYTES_MAX} bytes, this one has {}: split it",
@@ -111,29 +117,24 @@ impl Inner {
         if walked.request.spans.is_empty() {
             return self.answer_empty(&walked.rejected).map(Err);
         }
-        let ticket = Arc::new(Ticket::default());
-        let bytes = walked.request.body.len() as u64;
-        let mut queue = lock(&self.queue);
-        if queue.closed {
-            return Err(Error::Closed);
-        }
-        if queue.bytes > 0 && queue.bytes + bytes > self.options.queue_bytes_max {
-            return Err(Error::Busy { what: "too many bytes wait to be committed" });
-        }
-        queue.bytes += bytes;
-        queue.waiting.push(Queued {
+        let ticket = Arc::new(Ticket::new());
+        let queued = Queued {
             request: walked.request,
             rejected: walked.rejected,
             ingest_ns,
             since: Instant::now(),
             ticket: ticket.clone(),
-        });
-        Ok(Ok(ticket))
+        };
+        match self.commits.submit(queued, self.options.queue_bytes_max) {
+            Ok(()) => Ok(Ok(ticket)),
+            Err(Refused::Closed) => Err(Error::Closed),
+            Err(Refused::Full) => Err(Error::Busy { what: "too many bytes wait to be committed" }),
+        }
     }
 
     /// A request of which nothing is stored takes no place in the log; its rejections are counted.
     fn answer_empty(&self, rejected: &[Rejection]) -> Result<Receipt> {
-        if lock(&self.queue).closed {
+        if self.commits.is_closed() {
             return Err(Error::Closed);
         }
         let mut state = lock(&self.state);
@@ -146,72 +147,29 @@ impl Inner {
         clock.ingest(self.options.clock.now_ns())
     }
 
-    /// Works on the log while nobody else does. Whoever wanted to commit meanwhile is called
-    /// afterwards: every use of the log goes through here or `try_with_log`, or a thread would wait
-    /// for a commit that nobody does.
+    /// Works on the log while nobody else does.
     pub(super) fn with_log<T>(&self, work: impl FnOnce(&mut Log) -> T) -> T {
-        self.use_log(lock(&self.log), work)
+        self.commits.with_log(work)
     }
 
     /// As `with_log`, unless somebody else works on the log.
     pub(super) fn try_with_log<T>(&self, work: impl FnOnce(&mut Log) -> T) -> Option<T> {
-        match self.log.try_lock() {
-            Ok(log) => Some(self.use_log(log, work)),
-            Err(TryLockError::Poisoned(poisoned)) => {
-                Some(self.use_log(poisoned.into_inner(), work))
-            }
-            Err(TryLockError::WouldBlock) => None,
-        }
+        self.commits.try_with_log(work)
     }
 
-    fn use_log<T>(&self, mut log: MutexGuard<'_, Log>, work: impl FnOnce(&mut Log) -> T) -> T {
-        let done = work(&mut log);
-        drop(log);
-        let next = lock(&self.queue).waiting.first().map(|queued| queued.ticket.clone());
-        if let Some(next) = next
-            && !next.call()
-        {
-            self.committer.wake();
-        }
-        done
-    }
-
-    /// Commits one group if nobody else works on the log; whether it had the chance.
-    pub(super) fn try_commit(&self) -> bool {
-        self.try_with_log(|log| self.commit(log)).is_some()
+    /// Waits for the answer to a request; commits while nobody else does.
+    pub(super) fn wait(&self, ticket: &Ticket<Result<Receipt>>) -> Result<Receipt> {
+        self.commits.wait(ticket, |log, group| self.commit_group(log, group))
     }
 
     /// Commits everything that waits.
     pub(super) fn commit_all(&self) {
-        while !lock(&self.queue).is_empty() {
-            self.with_log(|log| self.commit(log));
-        }
+        self.commits.commit_all(|log, group| self.commit_group(log, group));
     }
 
-    /// Commits one group.
-    fn commit(&self, log: &mut Log) {
-        let group = self.take_group();
-        if !group.is_empty() {
-            self.commit_group(log, group);
-        }
-    }
-
-    fn take_group(&self) -> Vec<Queued> {
-        let mut queue = lock(&self.queue);
-        let mut bytes = 0;
-        let len = queue
-            .waiting
-            .iter()
-            .take_while(|queued| {
-                let first = bytes == 0;
-                bytes += queued.request.body.len();
-                first || bytes <= GROUP_BYTES_MAX
-            })
-            .count();
-        let group: Vec<Queued> = queue.waiting.drain(..len).collect();
-        let taken: usize = group.iter().map(|queued| queued.request.body.len()).sum();
-        queue.bytes -= taken as u64;
-        group
+    /// Takes no more requests and commits those that wait; `false` when that was done already.
+    pub(super) fn close_queue(&self) -> bool {
+        self.commits.close(|log, group| self.commit_group(log, group))
     }
 
     fn commit_group(&self, log: &mut Log, group: Vec<Queued>) {

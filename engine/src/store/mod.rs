@@ -6,12 +6,14 @@
 //! | file | purpose |
 //! |---|---|
 //! | mod | `Store`: the face, its life and end |
-//! | commit | the queue of requests, groups, the log |
+//! | group | who commits and when: the queue of requests, tickets, poison |
+//! | commit | what a commit is: a group, the log |
 //! | ticket | `Receipt`, `Pending` |
 //! | record | the payload of a log record |
 //! | state | what readers see |
 //! | maintain | flush, retention and compaction carried out |
 //! | worker | the background threads |
+//! | signal | how a thread is woken and ended |
 //! | recovery | opening a directory |
 //! | report | `RecoveryReport`: what was found there |
 //! | clock | times of ingest and of retention |
@@ -24,28 +26,29 @@
 
 mod clock;
 mod commit;
+mod group;
 mod maintain;
 mod reader;
 mod record;
 mod recovery;
 mod report;
+mod signal;
 mod state;
 mod stats;
 mod ticket;
 mod worker;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use self::clock::StoreClock;
-use self::commit::{Log, Queue};
+use self::commit::{Commits, Log};
+use self::group::Poison;
+use self::signal::Signal;
 use self::state::State;
 use self::stats::Counters;
-use self::worker::Signal;
 use crate::error::{Error, Result};
 use crate::fs::{Fs, Lock, MemoryFs, names};
 use crate::manifest;
@@ -54,6 +57,8 @@ use crate::options::Options;
 use crate::otlp::resolve;
 use crate::segment::MetadataCache;
 use crate::snapshot::Snapshot;
+use crate::sync::thread::JoinHandle;
+use crate::sync::{Arc, Condvar, Mutex, lock};
 
 pub use self::reader::Reader;
 pub use self::report::RecoveryReport;
@@ -107,22 +112,15 @@ struct Inner {
     metadata_cache: Arc<MetadataCache>,
     recovery: RecoveryReport,
     turn: Mutex<()>,
-    log: Mutex<Log>,
-    queue: Mutex<Queue>,
+    commits: Commits,
     state: Mutex<State>,
     /// Told when a flush made room in the log; with `state`.
     room: Condvar,
-    committer: Signal,
     maintainer: Signal,
     clock: Mutex<StoreClock>,
-    poisoned: Mutex<Option<String>>,
+    poison: Poison,
     counters: Counters,
     lock: Mutex<Option<Box<dyn Lock>>>,
-}
-
-/// A lock whose holder panicked is used all the same: what it guards is changed in single steps.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn no_store(path: &Path) -> Error {
@@ -197,13 +195,12 @@ impl Store {
             metadata_cache,
             recovery: report,
             turn: Mutex::new(()),
-            log: Mutex::new(Log {
+            commits: commit::queue(Log {
                 writer: None,
                 next_file: recovered.next_wal,
                 next_sequence: recovered.next_sequence,
                 dirty_since: None,
             }),
-            queue: Mutex::new(Queue::default()),
             clock: Mutex::new(StoreClock::new(reading_ns, recovered.newest_ingest_ns())),
             state: Mutex::new(State::new(
                 recovered.version,
@@ -212,9 +209,8 @@ impl Store {
                 DECODE,
             )),
             room: Condvar::new(),
-            committer: Signal::default(),
             maintainer: Signal::default(),
-            poisoned: Mutex::new(None),
+            poison: Poison::default(),
             counters: Counters::default(),
             lock: Mutex::new(Some(held)),
             options,
@@ -312,7 +308,7 @@ impl Store {
 
     fn open_inner(&self) -> Result<&Inner> {
         let inner = &*self.0.inner;
-        if lock(&inner.queue).closed { Err(Error::Closed) } else { Ok(inner) }
+        if inner.commits.is_closed() { Err(Error::Closed) } else { Ok(inner) }
     }
 }
 
@@ -348,11 +344,9 @@ fn refuse_other_content(fs: &dyn Fs, path: &Path, known: bool) -> Result<()> {
 impl Handle {
     fn close(&self) -> Result<()> {
         let inner = &self.inner;
-        if std::mem::replace(&mut lock(&inner.queue).closed, true) {
+        if !inner.close_queue() {
             return Ok(());
         }
-        inner.commit_all();
-        inner.committer.stop();
         inner.maintainer.stop();
         for thread in lock(&self.threads).drain(..) {
             if thread.join().is_err() {
@@ -375,28 +369,14 @@ impl Drop for Handle {
 
 impl Inner {
     fn check_poison(&self) -> Result<()> {
-        match &*lock(&self.poisoned) {
-            Some(cause) => Err(Error::Poisoned { cause: cause.clone() }),
-            None => Ok(()),
-        }
+        self.poison.cause().map_or(Ok(()), |cause| Err(Error::Poisoned { cause }))
     }
 
     /// Stops all writing after a failed sync; the first cause is kept.
     fn poison(&self, error: &Error) -> Error {
-        let mut poisoned = lock(&self.poisoned);
-        let cause = poisoned.get_or_insert_with(|| error.to_string()).clone();
+        let cause = self.poison.set(error.to_string());
         tracing::error!(target: "amida::store", cause, "the store stopped writing");
         Error::Poisoned { cause }
-    }
-
-    /// Has the queue committed: by the committer, or here where there is none.
-    fn wake_committer(&self) {
-        if self.options.single_threaded {
-            self.commit_all();
-            worker::work_here(self);
-        } else if !lock(&self.queue).is_empty() {
-            self.committer.wake();
-        }
     }
 
     fn take_reserve(&self) {

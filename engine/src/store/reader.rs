@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 
 use super::stats::{self, Stats};
 use super::{DECODE, lock, record, ticket};
@@ -16,6 +15,7 @@ use crate::options::Options;
 use crate::segment::{MetadataCache, Segment};
 use crate::snapshot::Snapshot;
 use crate::store::state::Rejected;
+use crate::sync::{Arc, Mutex};
 use crate::wal::{Step, WalReader};
 
 /// How often a reader tries again when the writer commits a version in the middle of its look.

@@ -1,6 +1,5 @@
 //! What the store did and holds.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use crate::fs::{Fs, names};
 use crate::manifest::Version;
 use crate::memtable::Facts;
 use crate::otlp::walk::Reason;
+use crate::sync::Mutex;
 
 /// What the store did and holds, at one moment.
 ///

@@ -1,12 +1,13 @@
 //! The answer to an append: `Receipt`, and `Pending` for those who wait for it.
 
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
+use super::group::Ticket;
 use super::{Inner, worker};
 use crate::error::{Error, Result};
 use crate::otlp::walk::{Reason, Rejection};
+use crate::sync::Arc;
 
 /// What became of a request.
 ///
@@ -77,70 +78,6 @@ pub(super) fn words(counts: &[u64; Reason::ALL.len()]) -> Vec<(&'static str, u64
     all.filter(|(_, count)| *count > 0).collect()
 }
 
-/// The place where the answer to one request will be.
-#[derive(Debug, Default)]
-pub(super) struct Ticket {
-    state: Mutex<TicketState>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct TicketState {
-    answer: Option<Result<Receipt>>,
-    waker: Option<Waker>,
-    /// A thread waits for this ticket and can commit the next group.
-    waits: bool,
-    /// That thread was asked to do so.
-    called: bool,
-}
-
-impl Ticket {
-    fn lock(&self) -> std::sync::MutexGuard<'_, TicketState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Answers.
-    pub(super) fn answer(&self, answer: Result<Receipt>) {
-        let waker = {
-            let mut state = self.lock();
-            state.answer = Some(answer);
-            state.waker.take()
-        };
-        self.changed.notify_all();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    /// Asks the thread that waits for this ticket to commit the next group; whether there is one.
-    pub(super) fn call(&self) -> bool {
-        let mut state = self.lock();
-        if state.waits {
-            state.called = true;
-            self.changed.notify_all();
-        }
-        state.waits
-    }
-
-    /// Waits for the answer; commits groups while nobody else does.
-    pub(super) fn wait(&self, inner: &Inner) -> Result<Receipt> {
-        self.lock().waits = true;
-        loop {
-            if let Some(answer) = self.lock().answer.take() {
-                return answer;
-            }
-            if inner.try_commit() {
-                continue;
-            }
-            let mut state = self.lock();
-            while state.answer.is_none() && !state.called {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-            }
-            state.called = false;
-        }
-    }
-}
-
 /// A request on its way to the disk. Wait for it, or `.await` it in any async runtime; dropped, the
 /// request is committed all the same.
 ///
@@ -165,7 +102,7 @@ pub struct Pending(State);
 #[derive(Debug)]
 enum State {
     Answered(Option<Result<Receipt>>),
-    Queued { ticket: Arc<Ticket>, inner: Arc<Inner> },
+    Queued { ticket: Arc<Ticket<Result<Receipt>>>, inner: Arc<Inner> },
 }
 
 impl Pending {
@@ -173,7 +110,7 @@ impl Pending {
         Self(State::Answered(Some(answer)))
     }
 
-    pub(super) fn queued(ticket: Arc<Ticket>, inner: Arc<Inner>) -> Self {
+    pub(super) fn queued(ticket: Arc<Ticket<Result<Receipt>>>, inner: Arc<Inner>) -> Self {
         Self(State::Queued { ticket, inner })
     }
 
@@ -185,7 +122,7 @@ impl Pending {
         let answer = match &mut self.0 {
             State::Answered(answer) => answer.take().unwrap_or(Err(Error::Closed)),
             State::Queued { ticket, inner } => {
-                let answer = ticket.wait(inner);
+                let answer = inner.wait(ticket);
                 if inner.options.single_threaded {
                     worker::work_here(inner);
                 }
@@ -205,17 +142,11 @@ impl Future for Pending {
             State::Answered(answer) => answer.take().unwrap_or(Err(Error::Closed)),
             State::Queued { ticket, inner } => {
                 if inner.options.single_threaded {
-                    inner.wake_committer();
+                    worker::work_here(inner);
                 }
-                let mut state = ticket.lock();
-                match state.answer.take() {
+                match inner.commits.poll(ticket, context.waker()) {
                     Some(answer) => answer,
-                    None => {
-                        state.waker = Some(context.waker().clone());
-                        drop(state);
-                        inner.wake_committer();
-                        return Poll::Pending;
-                    }
+                    None => return Poll::Pending,
                 }
             }
         };
@@ -227,7 +158,7 @@ impl Future for Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if let State::Queued { inner, .. } = &self.0 {
-            inner.wake_committer();
+            inner.commits.leave();
         }
     }
 }

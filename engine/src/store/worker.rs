@@ -1,69 +1,19 @@
 //! The two background threads of an open store: the committer, for requests that no thread blocks
 //! on and for syncs at intervals, and maintenance; and their work in a store without threads.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::commit::Log;
 use super::{Inner, lock};
 use crate::error::{Error, Result};
 use crate::options::Durability;
+use crate::sync::Arc;
+use crate::sync::thread::{Builder, JoinHandle};
 
 /// Retention is looked at this often, and a failed step is tried again.
 const ROUND: Duration = Duration::from_secs(60);
 /// A failed step is not tried again sooner.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// A request to a thread, and its end.
-#[derive(Debug, Default)]
-pub struct Signal {
-    state: Mutex<SignalState>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default, Clone, Copy)]
-struct SignalState {
-    wanted: bool,
-    stop: bool,
-}
-
-impl Signal {
-    /// There is work.
-    pub fn wake(&self) {
-        lock(&self.state).wanted = true;
-        self.changed.notify_all();
-    }
-
-    /// The thread shall end.
-    pub fn stop(&self) {
-        lock(&self.state).stop = true;
-        self.changed.notify_all();
-    }
-
-    /// Whether there is work, which the caller takes on.
-    fn take(&self) -> bool {
-        std::mem::take(&mut lock(&self.state).wanted)
-    }
-
-    /// Waits for work, at most this long; `false` when the thread shall end.
-    fn wait(&self, longest: Option<Duration>) -> bool {
-        let until = longest.map(|longest| Instant::now() + longest);
-        let mut state = lock(&self.state);
-        while !state.wanted && !state.stop {
-            state = match until.map(|until| until.saturating_duration_since(Instant::now())) {
-                Some(Duration::ZERO) => break,
-                Some(left) => {
-                    let waited = self.changed.wait_timeout(state, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-            };
-        }
-        state.wanted = false;
-        !state.stop
-    }
-}
 
 /// Starts both threads.
 ///
@@ -73,7 +23,7 @@ impl Signal {
 pub fn start(inner: &Arc<Inner>) -> Result<Vec<JoinHandle<()>>> {
     let spawn = |name: &str, run: fn(&Inner)| {
         let inner = inner.clone();
-        std::thread::Builder::new()
+        Builder::new()
             .name(name.to_owned())
             .spawn(move || run(&inner))
             .map_err(|e| Error::io(name, &e))
@@ -86,7 +36,7 @@ fn commit(inner: &Inner) {
         Durability::Interval(interval) => Some(interval),
         Durability::Sync | Durability::Os => None,
     };
-    while inner.committer.wait(interval) {
+    while inner.commits.committer.wait(interval) {
         inner.commit_all();
         if interval.is_some() {
             sync_older_than(inner, Duration::ZERO);
@@ -106,6 +56,7 @@ fn sync_older_than(inner: &Inner, age: Duration) {
 /// What the threads would do, done by the calling thread: in a store without threads, after an
 /// append. The caller holds no lock.
 pub fn work_here(inner: &Inner) {
+    inner.commit_all();
     if let Durability::Interval(interval) = inner.options.durability {
         sync_older_than(inner, interval);
     }
