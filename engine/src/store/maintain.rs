@@ -2,7 +2,6 @@
 //! visible, and only then lets go of what it replaced.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, MutexGuard};
 
 use super::state::Sealed;
 use super::{Inner, lock};
@@ -14,6 +13,7 @@ use crate::manifest::{self, Version};
 use crate::options::Retention;
 use crate::otlp::walk::Reason;
 use crate::segment::Segment;
+use crate::sync::{Arc, MutexGuard};
 
 /// Bytes of the file that is given up when a manifest finds no room.
 const RESERVE_BYTES: u64 = 1 << 20;
@@ -59,10 +59,8 @@ impl Inner {
             next.segments.push(flushed.entry);
         }
         self.commit_version(&mut next)?;
-        let mut state = lock(&self.state);
-        state.sealed.pop_front();
-        state.publish(next, new);
-        drop(state);
+        let obsolete = lock(&self.state).publish_flushed(next, new);
+        drop(obsolete);
         self.room.notify_all();
         self.remove_logs(sealed);
         Ok(())
@@ -96,7 +94,8 @@ impl Inner {
             return Ok(());
         };
         self.commit_version(&mut next)?;
-        lock(&self.state).publish(next, Vec::new());
+        let obsolete = lock(&self.state).publish(next, Vec::new());
+        drop(obsolete);
         Ok(())
     }
 
@@ -148,7 +147,8 @@ impl Inner {
         next.next_segment += 1;
         next.segments.splice(run, [entry]);
         self.commit_version(&mut next)?;
-        lock(&self.state).publish(next, vec![new]);
+        let obsolete = lock(&self.state).publish(next, vec![new]);
+        drop(obsolete);
         Ok(true)
     }
 

@@ -1,8 +1,7 @@
 //! What readers see, behind one lock: segments, sealed memtables and the active one. A version, and
 //! what it puts in the place of a memtable, become visible in one step.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use crate::manifest::Version;
@@ -11,6 +10,7 @@ use crate::model::catalog::Catalog;
 use crate::otlp::walk::Reason;
 use crate::segment::Segment;
 use crate::snapshot::Snapshot;
+use crate::sync::Arc;
 
 /// Rejected spans by reason, in the order of `Reason::ALL`.
 pub type Rejected = [u64; Reason::ALL.len()];
@@ -91,10 +91,17 @@ impl State {
         self.active_since = None;
     }
 
+    /// As `publish`, for the version whose new segment, if any, holds what the oldest sealed memtable
+    /// held: no view has the spans twice, or not at all.
+    pub fn publish_flushed(&mut self, version: Version, new: Vec<Arc<Segment>>) -> Obsolete {
+        self.sealed.pop_front();
+        self.publish(version, new)
+    }
+
     /// Makes a version visible. Segments that it does not have any more are removed from the disk
     /// when the last snapshot lets go of them; `new` are those that it has and the state does not.
-    pub fn publish(&mut self, version: Version, new: Vec<Arc<Segment>>) {
-        let mut open: HashMap<u64, Arc<Segment>> =
+    pub fn publish(&mut self, version: Version, new: Vec<Arc<Segment>>) -> Obsolete {
+        let mut open: BTreeMap<u64, Arc<Segment>> =
             self.segments.iter().chain(&new).map(|s| (s.number(), s.clone())).collect();
         let segments =
             version.segments.iter().filter_map(|entry| open.remove(&entry.number)).collect();
@@ -104,5 +111,11 @@ impl State {
         self.segments = Arc::new(segments);
         self.catalog = Arc::new(version.catalog.clone());
         self.version = Arc::new(version);
+        Obsolete(open)
     }
 }
+
+/// What a version replaced. Drop it when the state is not locked any more: that may remove files.
+#[must_use = "it is dropped after the state was unlocked"]
+#[derive(Debug)]
+pub struct Obsolete(#[allow(dead_code)] BTreeMap<u64, Arc<Segment>>); // held, not read

@@ -158,6 +158,9 @@ impl Future for Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if let State::Queued { inner, .. } = &self.0 {
+            if inner.options.single_threaded {
+                worker::work_here(inner);
+            }
             inner.commits.leave();
         }
     }
