@@ -11,7 +11,7 @@ use crate::fs::{Fs, names};
 use crate::manifest::{SegmentEntry, Version};
 use crate::model::batch::SpanBatch;
 use crate::model::predicate::Predicate;
-use crate::segment::{Segment, SegmentWriter};
+use crate::segment::{Origin, Segment, SegmentWriter};
 
 /// Most rows that are encoded again in one merge, to bound memory.
 const ENCODED_ROWS_MAX: u64 = 512 << 10;
@@ -38,6 +38,19 @@ fn way(inputs: &[SegmentEntry]) -> Option<Way> {
     }
 }
 
+/// Where the spans of all these segments come from.
+fn origin(entries: &[SegmentEntry]) -> Origin {
+    let first = |times: fn(&SegmentEntry) -> i64| entries.iter().map(times).min().unwrap_or(0);
+    let last = |times: fn(&SegmentEntry) -> i64| entries.iter().map(times).max().unwrap_or(0);
+    Origin {
+        sequences: (
+            entries.iter().map(|s| s.sequences.0).min().unwrap_or(0),
+            entries.iter().map(|s| s.sequences.1).max().unwrap_or(0),
+        ),
+        ingest_times: (first(|s| s.ingest_times.0), last(|s| s.ingest_times.1)),
+    }
+}
+
 /// Writes the version's next segment from these neighbours, given in order of ingest; `None` when
 /// merging them is not worth it.
 ///
@@ -57,7 +70,9 @@ pub fn merge(
         (Way::Copy, Some(first)) => &first.promoted,
         _ => &version.promoted,
     };
-    let mut writer = SegmentWriter::create(fs, &path, number, version.store_id.0, promoted)?;
+    let origin = origin(entries);
+    let id = version.store_id.0;
+    let mut writer = SegmentWriter::create(fs, &path, number, id, promoted, origin)?;
     let lost = usize::from(planted!("compaction_loses_input"));
     let inputs = inputs.get(lost..).unwrap_or_default();
     match way {
@@ -79,14 +94,13 @@ pub fn merge(
         }
     }
     let summary = writer.finish()?;
-    let first_ingest = entries.iter().map(|s| s.ingest_times.0).min().unwrap_or(0);
-    let last_ingest = entries.iter().map(|s| s.ingest_times.1).max().unwrap_or(0);
     Ok(Some(SegmentEntry {
         number,
         rows: summary.rows,
         bytes: summary.bytes,
         start_times: (summary.start_min_ns, summary.start_max_ns),
-        ingest_times: (first_ingest, last_ingest),
+        ingest_times: summary.origin.ingest_times,
+        sequences: summary.origin.sequences,
         row_groups: summary.row_groups,
         promoted: summary.promoted,
     }))

@@ -15,7 +15,7 @@ use crate::model::batch::SpanBatch;
 use crate::model::catalog::{Catalog, Promoted};
 use crate::model::schema::col;
 use crate::options::Options;
-use crate::segment::SegmentWriter;
+use crate::segment::{Origin, SegmentWriter};
 
 /// Rows of a row group.
 pub const ROW_GROUP_ROWS: usize = 128 << 10;
@@ -52,7 +52,10 @@ pub fn flush(
     let promoted = plan::promote(version, &options.promoted, &all, rows, options.promoted_max);
     let number = version.next_segment;
     let path = names::segment(store, number);
-    let mut writer = SegmentWriter::create(fs, &path, number, version.store_id.0, &promoted)?;
+    let facts = view.facts();
+    let origin = Origin { sequences: (facts.first_sequence, facts.last_sequence), ingest_times };
+    let id = version.store_id.0;
+    let mut writer = SegmentWriter::create(fs, &path, number, id, &promoted, origin)?;
     for group in row_groups(&view.batches()?)? {
         writer.write_row_group(&group)?;
     }
@@ -62,7 +65,8 @@ pub fn flush(
         rows: summary.rows,
         bytes: summary.bytes,
         start_times: (summary.start_min_ns, summary.start_max_ns),
-        ingest_times,
+        ingest_times: summary.origin.ingest_times,
+        sequences: summary.origin.sequences,
         row_groups: summary.row_groups,
         promoted: summary.promoted,
     };

@@ -19,6 +19,7 @@ fn version(sizes_mib: &[u64]) -> Version {
             bytes: mib << 20,
             start_times: (0, 0),
             ingest_times: (at * SECOND, (at + 1) * SECOND),
+            sequences: (at as u64 + 1, at as u64 + 1),
             row_groups: 1,
             promoted: Vec::new(),
         });

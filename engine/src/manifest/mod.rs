@@ -9,9 +9,12 @@
 //! |---|---|
 //! | magic `AMIDAMAN` | 8 |
 //! | format version, little-endian | 4 |
-//! | CRC-32 of the body, little-endian | 4 |
+//! | CRC-32 of format version, length and body, little-endian | 4 |
 //! | length of the body, little-endian | 8 |
 //! | body: `Version` as JSON | length |
+//!
+//! These 24 bytes and what the checksum covers are the same in every format version: a damaged
+//! format version is damage, and never taken for a newer Amida's.
 
 #[cfg(test)]
 mod tests;
@@ -47,6 +50,8 @@ pub struct SegmentEntry {
     pub start_times: (i64, i64),
     /// First and last time of ingest, in nanoseconds: what retention looks at.
     pub ingest_times: (i64, i64),
+    /// First and last log record whose spans are in it.
+    pub sequences: (u64, u64),
     /// Row groups in it.
     pub row_groups: u32,
     /// The promoted columns it has.
@@ -192,13 +197,22 @@ fn numbers(fs: &dyn Fs, store: &Path) -> Result<Vec<u64>> {
 fn encode(version: &Version) -> Result<Vec<u8>> {
     let body = serde_json::to_vec(version)
         .map_err(|e| Error::invalid(format!("a manifest cannot be written as JSON: {e}")))?;
+    Ok(framed(FORMAT, &body))
+}
+
+fn framed(format: u32, body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(24 + body.len());
     bytes.extend_from_slice(&MAGIC);
-    bytes.extend_from_slice(&FORMAT.to_le_bytes());
-    bytes.extend_from_slice(&crc32(&[&body]).to_le_bytes());
+    bytes.extend_from_slice(&format.to_le_bytes());
+    bytes.extend_from_slice(&checksum(format, body).to_le_bytes());
     bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
-    bytes.extend_from_slice(&body);
-    Ok(bytes)
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+/// Over everything but the magic and itself.
+fn checksum(format: u32, body: &[u8]) -> u32 {
+    crc32(&[&format.to_le_bytes(), &(body.len() as u64).to_le_bytes(), body])
 }
 
 fn decode(bytes: &[u8], path: &Path) -> Result<Version> {
@@ -215,10 +229,10 @@ fn decode(bytes: &[u8], path: &Path) -> Result<Version> {
         let what = format!("expected {len} bytes after the header, found {}", body.len());
         return Err(Error::corrupt(path, 16, what));
     }
-    let found = crc32(&[body]);
+    let found = checksum(format, body);
     if found != crc && !planted!("manifest_unchecked") {
         let what = format!("expected checksum {crc:08x}, found {found:08x}");
-        return Err(Error::corrupt(path, 24, what));
+        return Err(Error::corrupt(path, 8, what));
     }
     if format != FORMAT {
         let what = format!("the store has format {format}; this version reads format {FORMAT}");

@@ -18,6 +18,7 @@ fn version(number: u64) -> Version {
         bytes: 1000,
         start_times: (i64::MIN, i64::MAX),
         ingest_times: (1, 2),
+        sequences: (3, u64::MAX),
         row_groups: 1,
         promoted: vec![promoted.clone()],
     });
@@ -65,10 +66,7 @@ fn every_flipped_byte_of_the_newest_version_is_an_error_and_no_older_one_is_used
         file.read_at(&mut byte, at).unwrap();
         file.write_all_at(&[byte[0] ^ 4], at).unwrap();
         let error = load(&*fs, Path::new(STORE)).unwrap_err();
-        let named = matches!(
-            &error,
-            Error::Corrupt { path: p, .. } | Error::Unsupported { path: p, .. } if *p == path
-        );
+        let named = matches!(&error, Error::Corrupt { path: p, .. } if *p == path);
         assert!(named, "byte {at}: {error}");
         file.write_all_at(&byte, at).unwrap();
     }
@@ -78,6 +76,18 @@ fn every_flipped_byte_of_the_newest_version_is_an_error_and_no_older_one_is_used
         assert!(load(&*fs, Path::new(STORE)).is_err(), "cut at {len}");
         file.write_all_at(&bytes, 0).unwrap();
     }
+}
+
+#[test]
+fn a_newer_format_is_said_to_be_newer_and_a_damaged_format_number_is_damage() {
+    let newer = super::framed(2, b"what a newer Amida writes");
+    let error = super::decode(&newer, Path::new("m")).unwrap_err();
+    assert!(matches!(&error, Error::Unsupported { .. }), "{error}");
+    assert!(error.to_string().contains("format 2"), "{error}");
+    let mut damaged = super::encode(&version(1)).unwrap();
+    damaged[8] ^= 3;
+    let error = super::decode(&damaged, Path::new("m")).unwrap_err();
+    assert!(matches!(&error, Error::Corrupt { offset: 8, .. }), "{error}");
 }
 
 #[test]

@@ -70,6 +70,8 @@ pub struct Facts {
     pub start_times: Option<(i64, i64)>,
     /// First and last time of ingest, in nanoseconds.
     pub ingest_times: Option<(i64, i64)>,
+    /// Sequence of the oldest record; 0 where there is none.
+    pub first_sequence: u64,
     /// Sequence of the newest record.
     pub last_sequence: u64,
 }
@@ -87,13 +89,19 @@ impl Memtable {
         }
     }
 
-    /// Adds a batch that was committed with these sequences and times of ingest.
+    /// Adds a batch whose requests have consecutive sequences up to this one, and these first and
+    /// last times of ingest.
     pub fn insert(&mut self, batch: HotBatch, last_sequence: u64, ingest: (i64, i64)) {
         let facts = &mut self.facts;
         facts.rows += batch.rows as u64;
         facts.bytes += batch.bytes as u64;
         facts.start_times = widen(facts.start_times, batch.times);
         facts.ingest_times = widen(facts.ingest_times, Some(ingest));
+        let records = batch.requests.len() as u64;
+        let first = last_sequence.saturating_sub(records.saturating_sub(1));
+        if facts.first_sequence == 0 || first < facts.first_sequence {
+            facts.first_sequence = first;
+        }
         facts.last_sequence = facts.last_sequence.max(last_sequence);
         self.view = None;
         self.open_rows += batch.rows;

@@ -64,7 +64,7 @@ fn a_view_does_not_change_and_full_chunks_are_resolved_once() {
     assert_eq!(RESOLVED_ROWS.load(Ordering::SeqCst), CHUNK_ROWS + 5);
     assert_eq!(after.facts().start_times, Some((3, 9)));
     assert_eq!(after.facts().ingest_times, Some((100, 103)));
-    assert_eq!(after.facts().last_sequence, 3);
+    assert_eq!((after.facts().first_sequence, after.facts().last_sequence), (1, 3));
     let id = TraceId::from_bytes(&[3; 16]).unwrap();
     assert_eq!((before.trace(id).unwrap().len(), after.trace(id).unwrap().len()), (0, 1));
 }

@@ -7,8 +7,11 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+use serde::de::DeserializeOwned;
 
-use super::format::{Header, KEY_COMPLETE, KEY_FORMAT_VERSION, KEY_PROMOTED};
+use super::format::{
+    Header, KEY_COMPLETE, KEY_FORMAT_VERSION, KEY_INGEST_TIMES, KEY_PROMOTED, KEY_SEQUENCES, Origin,
+};
 use super::source::Source;
 use crate::error::{Error, Result};
 use crate::fs::Blob;
@@ -26,6 +29,8 @@ pub struct Footer {
     pub complete: Vec<Vec<String>>,
     /// The promoted keys whose column is complete in all row groups.
     pub complete_in_all: Arc<[Promoted]>,
+    /// Where its spans come from.
+    pub origin: Origin,
     bytes: u64,
 }
 
@@ -44,7 +49,7 @@ impl Footer {
         let arrow = source.fenced(|| ArrowReaderMetadata::try_new(metadata.clone(), options))?;
         let corrupt = |what: String| Error::corrupt(blob.path(), header.footer_offset, what);
         fits(header, &arrow).map_err(corrupt)?;
-        let (promoted, complete) = own_keys(&metadata).map_err(corrupt)?;
+        let Keys { promoted, complete, origin } = Keys::read(&metadata).map_err(corrupt)?;
         let complete_in_all = promoted
             .iter()
             .filter(|key| {
@@ -55,7 +60,7 @@ impl Footer {
             .collect();
         // The Arrow schema and its levels are about as large again as the plain schema.
         let bytes = metadata.memory_size() as u64 + 4096;
-        Ok(Self { arrow, promoted: promoted.into(), complete, complete_in_all, bytes })
+        Ok(Self { arrow, promoted: promoted.into(), complete, complete_in_all, origin, bytes })
     }
 
     /// Parquet's metadata, with the page index.
@@ -83,25 +88,47 @@ fn fits(header: &Header, arrow: &ArrowReaderMetadata) -> std::result::Result<(),
     Ok(())
 }
 
-type Keys = (Vec<Promoted>, Vec<Vec<String>>);
-
 /// Our own entries in the footer.
-fn own_keys(metadata: &ParquetMetaData) -> std::result::Result<Keys, String> {
-    let entries = metadata.file_metadata().key_value_metadata();
-    let value = |key: &str| {
-        let entry = entries.into_iter().flatten().find(|entry| entry.key == key);
-        entry.and_then(|e| e.value.as_deref()).ok_or_else(|| format!("the footer has no {key}"))
-    };
-    value(KEY_FORMAT_VERSION)?;
-    let broken = |key: &str, e: serde_json::Error| format!("{key} in the footer: {e}");
-    let promoted: Vec<Promoted> =
-        serde_json::from_str(value(KEY_PROMOTED)?).map_err(|e| broken(KEY_PROMOTED, e))?;
-    let complete: Vec<Vec<String>> =
-        serde_json::from_str(value(KEY_COMPLETE)?).map_err(|e| broken(KEY_COMPLETE, e))?;
-    if complete.len() != metadata.num_row_groups() {
-        return Err(format!("{KEY_COMPLETE} in the footer has {} row groups", complete.len()));
+struct Keys {
+    promoted: Vec<Promoted>,
+    complete: Vec<Vec<String>>,
+    origin: Origin,
+}
+
+impl Keys {
+    fn read(metadata: &ParquetMetaData) -> std::result::Result<Self, String> {
+        value(metadata, KEY_FORMAT_VERSION)?;
+        let keys = Self {
+            promoted: json(metadata, KEY_PROMOTED)?,
+            complete: json(metadata, KEY_COMPLETE)?,
+            origin: Origin {
+                sequences: json(metadata, KEY_SEQUENCES)?,
+                ingest_times: json(metadata, KEY_INGEST_TIMES)?,
+            },
+        };
+        let groups = keys.complete.len();
+        if groups != metadata.num_row_groups() {
+            return Err(format!("{KEY_COMPLETE} in the footer has {groups} row groups"));
+        }
+        let (first, last) = keys.origin.sequences;
+        if first > last {
+            return Err(format!("{KEY_SEQUENCES} in the footer: {first} is after {last}"));
+        }
+        Ok(keys)
     }
-    Ok((promoted, complete))
+}
+
+fn value<'a>(metadata: &'a ParquetMetaData, key: &str) -> std::result::Result<&'a str, String> {
+    let entries = metadata.file_metadata().key_value_metadata();
+    let entry = entries.into_iter().flatten().find(|entry| entry.key == key);
+    entry.and_then(|e| e.value.as_deref()).ok_or_else(|| format!("the footer has no {key}"))
+}
+
+fn json<T: DeserializeOwned>(
+    metadata: &ParquetMetaData,
+    key: &str,
+) -> std::result::Result<T, String> {
+    serde_json::from_str(value(metadata, key)?).map_err(|e| format!("{key} in the footer: {e}"))
 }
 
 #[derive(Debug, Clone)]

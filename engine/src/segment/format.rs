@@ -42,6 +42,22 @@ pub const KEY_PROMOTED: &str = "amida.promoted";
 /// it, as a JSON array of arrays.
 pub const KEY_COMPLETE: &str = "amida.complete";
 
+/// Key in the Parquet footer: first and last log record whose spans are in the file, as a JSON
+/// array.
+pub const KEY_SEQUENCES: &str = "amida.sequences";
+/// Key in the Parquet footer: first and last time of ingest, in nanoseconds, as a JSON array.
+pub const KEY_INGEST_TIMES: &str = "amida.ingest_times";
+
+/// Where the spans of a segment come from. With it the manifest can be made again from the segments
+/// alone: a file whose records another, newer one has, too, was replaced by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// First and last log record whose spans are in it.
+    pub sequences: (u64, u64),
+    /// First and last time of ingest, in nanoseconds.
+    pub ingest_times: (i64, i64),
+}
+
 const CRC_BYTES: usize = 4;
 const RESERVED_BYTES: usize = 12;
 

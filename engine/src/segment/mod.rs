@@ -43,5 +43,6 @@ mod documented;
 mod tests;
 
 pub use self::footer::MetadataCache;
+pub use self::format::Origin;
 pub use self::reader::Segment;
 pub use self::writer::SegmentWriter;

@@ -160,6 +160,15 @@ impl Segment {
         self.footer().map(|footer| footer.complete_in_all.clone())
     }
 
+    /// Which log records its spans came in, and when.
+    ///
+    /// # Errors
+    /// As `metadata`.
+    #[cfg(test)]
+    pub(super) fn origin(&self) -> Result<super::format::Origin> {
+        self.footer().map(|footer| footer.origin)
+    }
+
     /// Per row group the names of the columns that are complete in it.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ use parquet::file::writer::SerializedFileWriter;
 use super::columns::{file_schema, properties};
 use super::format::{
     FORMAT_VERSION, HEADER_BYTES, HEADER_OFFSET, Header, KEY_COMPLETE, KEY_FORMAT_VERSION,
-    KEY_PROMOTED, ROWS_MAX,
+    KEY_INGEST_TIMES, KEY_PROMOTED, KEY_SEQUENCES, Origin, ROWS_MAX,
 };
 use super::index::IndexBuilder;
 use super::promote;
@@ -50,6 +50,8 @@ pub struct SegmentSummary {
     pub row_groups: u32,
     /// The promoted keys of the file.
     pub promoted: Vec<Promoted>,
+    /// Where its spans come from.
+    pub origin: Origin,
 }
 
 /// Writes one segment. Dropped before `finish`, it leaves nothing behind.
@@ -61,6 +63,7 @@ pub struct SegmentWriter {
     factory: ArrowRowGroupWriterFactory,
     schema: SchemaRef,
     promoted: Vec<Promoted>,
+    origin: Origin,
     complete: Vec<Vec<String>>,
     index: IndexBuilder,
     header: Header,
@@ -80,6 +83,7 @@ impl SegmentWriter {
         number: u64,
         store_id: [u8; 16],
         promoted: &[Promoted],
+        origin: Origin,
     ) -> Result<Self> {
         let schema = file_schema(promoted)?;
         let tmp = names::tmp(path);
@@ -106,6 +110,7 @@ impl SegmentWriter {
             factory,
             schema,
             promoted: promoted.to_vec(),
+            origin,
             complete: Vec::new(),
             index: IndexBuilder::new(),
             header: Header {
@@ -265,6 +270,7 @@ impl SegmentWriter {
             start_max_ns: self.header.start_max_ns,
             row_groups: self.header.row_groups,
             promoted: std::mem::take(&mut self.promoted),
+            origin: self.origin,
         })
     }
 
@@ -287,10 +293,14 @@ impl SegmentWriter {
         };
         let promoted = json(serde_json::to_string(&self.promoted))?;
         let complete = json(serde_json::to_string(&self.complete))?;
+        let sequences = json(serde_json::to_string(&self.origin.sequences))?;
+        let ingest_times = json(serde_json::to_string(&self.origin.ingest_times))?;
         for (key, value) in [
             (KEY_FORMAT_VERSION, FORMAT_VERSION.to_string()),
             (KEY_PROMOTED, promoted),
             (KEY_COMPLETE, complete),
+            (KEY_SEQUENCES, sequences),
+            (KEY_INGEST_TIMES, ingest_times),
         ] {
             self.writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
         }

@@ -76,7 +76,7 @@ fn a_damaged_index_is_built_again_and_answers_the_same() {
     let after: Vec<_> = ids.iter().map(|id| damaged.trace_rows(*id).unwrap()).collect();
     assert_eq!(before, after);
     // A merge takes the rebuilt index, and the new file is sound.
-    let mut writer = SegmentWriter::create(&disk.fs, &disk.path(2), 2, STORE, &[]).unwrap();
+    let mut writer = SegmentWriter::create(&disk.fs, &disk.path(2), 2, STORE, &[], ORIGIN).unwrap();
     writer.append_row_groups(&damaged).unwrap();
     writer.finish().unwrap();
     let merged = disk.open(2).unwrap();
@@ -96,7 +96,8 @@ fn damaged_rows_are_never_copied_into_a_new_segment() {
         disk.put(1, &damaged);
         let segment = disk.open(1).unwrap();
         let mut writer =
-            SegmentWriter::create(&disk.fs, &disk.path(2), 2, STORE, &promoted()[..2]).unwrap();
+            SegmentWriter::create(&disk.fs, &disk.path(2), 2, STORE, &promoted()[..2], ORIGIN)
+                .unwrap();
         let copied = writer.append_row_groups(&segment);
         assert!(matches!(copied, Err(Error::Corrupt { .. })), "{copied:?}");
         assert!(writer.finish().is_err());

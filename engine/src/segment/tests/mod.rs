@@ -14,7 +14,7 @@ use arrow::array::{
     TimestampNanosecondArray, UInt32Array,
 };
 
-use super::{MetadataCache, Segment, SegmentWriter};
+use super::{MetadataCache, Origin, Segment, SegmentWriter};
 use crate::error::Result;
 use crate::fs::{Fs, MemoryFs};
 use crate::model::batch::SpanBatch;
@@ -24,6 +24,7 @@ use crate::model::schema::{COLUMN_NAMES, UTC, col, span_schema};
 
 const STORE: [u8; 16] = [7; 16];
 const SEED: u64 = 20_261_123;
+const ORIGIN: Origin = Origin { sequences: (5, u64::MAX), ingest_times: (i64::MIN, -1) };
 
 /// SplitMix64: small, and the same everywhere.
 struct Random(u64);
@@ -180,7 +181,8 @@ impl Disk {
 
     fn write(&self, number: u64, groups: &[SpanBatch], promoted: &[Promoted]) -> Segment {
         let path = self.path(number);
-        let mut writer = SegmentWriter::create(&self.fs, &path, number, STORE, promoted).unwrap();
+        let mut writer =
+            SegmentWriter::create(&self.fs, &path, number, STORE, promoted, ORIGIN).unwrap();
         for group in groups {
             writer.write_row_group(group).unwrap();
         }
@@ -190,6 +192,7 @@ impl Disk {
         assert_eq!((summary.rows, summary.bytes), (segment.rows(), segment.bytes()));
         assert_eq!((summary.start_min_ns, summary.start_max_ns), segment.start_times());
         assert_eq!(summary.row_groups, segment.row_groups());
+        assert_eq!((summary.origin, segment.origin().unwrap()), (ORIGIN, ORIGIN));
         segment
     }
 

@@ -37,7 +37,8 @@ fn the_operating_systems_files_serve_as_well() {
     let id = trace_ids(&groups)[11];
     assert_eq!(all(&segment.read_trace(id).unwrap()), all(&spans_of(&groups, id)));
     segment.verify().unwrap();
-    let mut writer = SegmentWriter::create(&disk.fs, &disk.path(2), 2, STORE, &promoted()).unwrap();
+    let mut writer =
+        SegmentWriter::create(&disk.fs, &disk.path(2), 2, STORE, &promoted(), ORIGIN).unwrap();
     writer.append_row_groups(&segment).unwrap();
     writer.finish().unwrap();
     assert_eq!(all(&scan(disk.open(2).unwrap()).unwrap()), all(&groups));
@@ -101,7 +102,8 @@ fn row_groups_of_two_files_are_copied_and_read_like_one() {
     let (one, two) = (groups(SEED + 4, &[200, 100]), groups(SEED + 5, &[150]));
     let first = disk.write(1, &one, &promoted());
     let second = disk.write(2, &two, &promoted());
-    let mut writer = SegmentWriter::create(&disk.fs, &disk.path(3), 3, STORE, &promoted()).unwrap();
+    let mut writer =
+        SegmentWriter::create(&disk.fs, &disk.path(3), 3, STORE, &promoted(), ORIGIN).unwrap();
     writer.append_row_groups(&first).unwrap();
     writer.append_row_groups(&second).unwrap();
     let extra = groups(SEED + 6, &[10]);
@@ -124,7 +126,8 @@ fn row_groups_of_two_files_are_copied_and_read_like_one() {
 fn row_groups_of_other_columns_are_not_copied() {
     let disk = Disk::new();
     let segment = disk.write(1, &groups(SEED, &[5]), &[]);
-    let mut writer = SegmentWriter::create(&disk.fs, &disk.path(2), 2, STORE, &promoted()).unwrap();
+    let mut writer =
+        SegmentWriter::create(&disk.fs, &disk.path(2), 2, STORE, &promoted(), ORIGIN).unwrap();
     let refused = writer.append_row_groups(&segment);
     assert!(matches!(refused, Err(Error::Invalid { .. })), "{refused:?}");
     assert!(writer.finish().is_err());
@@ -136,7 +139,7 @@ fn keys_that_make_no_column_are_refused() {
     let twice = [promoted()[0].clone(), promoted()[0].clone()];
     let event = [Promoted { scope: Scope::Event, ..promoted()[0].clone() }];
     for keys in [&twice[..], &event] {
-        assert!(SegmentWriter::create(&disk.fs, &disk.path(1), 1, STORE, keys).is_err());
+        assert!(SegmentWriter::create(&disk.fs, &disk.path(1), 1, STORE, keys, ORIGIN).is_err());
     }
     assert_eq!(disk.fs.list(&disk.dir).unwrap(), [""; 0]);
 }
@@ -145,11 +148,11 @@ fn keys_that_make_no_column_are_refused() {
 fn a_writer_that_is_dropped_leaves_nothing_behind() {
     let disk = Disk::new();
     let path = disk.path(1);
-    let mut writer = SegmentWriter::create(&disk.fs, &path, 1, STORE, &[]).unwrap();
+    let mut writer = SegmentWriter::create(&disk.fs, &path, 1, STORE, &[], ORIGIN).unwrap();
     writer.write_row_group(&groups(SEED, &[5])[0]).unwrap();
     assert!(disk.fs.exists(&names::tmp(&path)).unwrap());
     drop(writer);
-    let empty = SegmentWriter::create(&disk.fs, &path, 1, STORE, &[]).unwrap();
+    let empty = SegmentWriter::create(&disk.fs, &path, 1, STORE, &[], ORIGIN).unwrap();
     assert!(matches!(empty.finish(), Err(Error::Invalid { .. })));
     assert_eq!(disk.fs.list(&disk.dir).unwrap(), [""; 0]);
 }
@@ -161,8 +164,8 @@ fn an_error_of_the_disk_keeps_its_kind() {
     let mut failures = 0;
     for calls in 0.. {
         memory.fail_after(calls, Fault::new(std::io::ErrorKind::StorageFull));
-        let written =
-            SegmentWriter::create(&disk.fs, &disk.path(1), 1, STORE, &[]).and_then(|mut writer| {
+        let written = SegmentWriter::create(&disk.fs, &disk.path(1), 1, STORE, &[], ORIGIN)
+            .and_then(|mut writer| {
                 writer.write_row_group(&groups(SEED, &[20])[0])?;
                 writer.finish()
             });
