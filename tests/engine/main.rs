@@ -6,6 +6,7 @@
 //! | bad_spans | what becomes of each kind of bad span? |
 //! | bad_requests | and of bad requests? |
 //! | lifecycle | opening, closing, locks, readers beside the writer |
+//! | opening | what opening does and leaves alone, newer formats, full disks, clocks that are wrong |
 //! | readers | and when the directory is moved under a reader? |
 //! | crashes | is what was acknowledged there after a crash at any call? |
 //! | faults | full disks, failed writes and syncs |
@@ -28,6 +29,7 @@ mod faults;
 mod fuzzed;
 mod json;
 mod lifecycle;
+mod opening;
 mod readers;
 mod real;
 mod rows;

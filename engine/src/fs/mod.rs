@@ -64,8 +64,8 @@ pub trait Fs: Send + Sync + Debug {
     fn exists(&self, path: &Path) -> Result<bool>;
     /// Free bytes for this user on the disk of a directory.
     fn free_bytes(&self, dir: &Path) -> Result<u64>;
-    /// What kind of file system a directory is on when locks and syncs may not be kept there, because
-    /// a network or another process stands between: `NFS`, `SMB`, `9p`, `FUSE`, ...; `None` for a
+    /// What kind of file system a directory is on when locks and syncs may not be kept there,
+    /// because a network or another process stands between: `NFS`, `SMB`, `9p`, `FUSE`, ...; `None` for a
     /// local disk.
     fn network(&self, dir: &Path) -> Result<Option<&'static str>>;
     /// Takes the writer's lock: makes the file if needed, locks it and writes the process id into
@@ -103,8 +103,8 @@ pub trait File: Send + Sync + Debug {
     /// Extends the file with zeros to at least `len`, taking the disk space now; does nothing where
     /// the disk cannot.
     fn allocate(&self, len: u64) -> Result<()>;
-    /// Returns once everything written so far is on stable storage. After an error nobody knows what
-    /// is, and a later success says nothing about it.
+    /// Returns once everything written so far is on stable storage. After an error nobody knows
+    /// what is, and a later success says nothing about it.
     fn sync_data(&self) -> Result<()>;
     /// Asks the system to read the file from the disk again, where it can: after a failed sync it
     /// may hold bytes that are not there.

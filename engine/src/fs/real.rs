@@ -131,8 +131,8 @@ impl Fs for RealFs {
             }
             Err(TryLockError::Error(e)) => return Err(Error::io(path, &e)),
         }
-        // The process id is only for the message above; the kernel's lock is what counts, and a full
-        // disk may refuse even that much.
+        // The process id is only for the message above; the kernel's lock is what counts, and a
+        // full disk may refuse even that much.
         let told = file.set_len(0).and_then(|()| file.rewind());
         if let Err(error) = told.and_then(|()| writeln!(file, "{}", std::process::id())) {
             tracing::warn!(target: "amida::store", %error, "LOCK does not say who holds it");

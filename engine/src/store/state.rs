@@ -91,8 +91,8 @@ impl State {
         self.active_since = None;
     }
 
-    /// As `publish`, for the version whose new segment, if any, holds what the oldest sealed memtable
-    /// held: no view has the spans twice, or not at all.
+    /// As `publish`, for the version whose new segment, if any, holds what the oldest sealed
+    /// memtable held: no view has the spans twice, or not at all.
     pub fn publish_flushed(&mut self, version: Version, new: Vec<Arc<Segment>>) -> Obsolete {
         self.sealed.pop_front();
         self.publish(version, new)

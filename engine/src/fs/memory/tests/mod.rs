@@ -1,3 +1,5 @@
+//! What the disk in memory promises, and that the real one does the same where both can be asked.
+
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
