@@ -39,6 +39,7 @@
 //! | read | [`Snapshot`], [`Predicate`], [`SpanBatch`], [`SpanRef`], [`Trace`], [`Waterfall`] |
 //! | pass spans on | [`spans_to_requests`], [`spans_to_json`] |
 //! | read beside a writer | [`Reader`] |
+//! | back up, check, repair | [`Store::checkpoint`], [`Reader::checkpoint`], [`verify`], [`Rebuild`] |
 //! | build a query engine on it | [`Segment`], [`Catalog`], [`schema`], [`json`] |
 //! | test | [`Store::in_memory`], [`MemoryFs`], [`ManualClock`] |
 //!
@@ -82,4 +83,7 @@ pub use otlp::encode::{spans_to_json, spans_to_requests};
 pub use otlp::json::{JsonRequests, json_to_requests};
 pub use segment::Segment;
 pub use snapshot::{CriticalPath, Scan, Snapshot, Trace, Waterfall};
-pub use store::{Pending, Reader, Receipt, RecoveryReport, Stats, Store};
+pub use store::{
+    Checkpoint, Pending, Problem, Reader, Rebuild, RebuildReport, Receipt, RecoveryReport, Stats,
+    Store, Verification, verify,
+};

@@ -11,6 +11,9 @@
 //! | crashes | is what was acknowledged there after a crash at any call? |
 //! | faults | full disks, failed writes and syncs |
 //! | damage | torn and rotten bytes on the disk |
+//! | verify | is damage anywhere found, and is a sound store clean? |
+//! | checkpoint | is a copy whole, and what is left of one that failed? |
+//! | rebuild | is a lost manifest made again as it was? |
 //! | json | what becomes of OTLP/JSON, good and bad? |
 //! | export | are spans that were exported the same spans again? |
 //! | real | are real traces stored as an independent reader read them? |
@@ -20,6 +23,7 @@
 
 mod bad_requests;
 mod bad_spans;
+mod checkpoint;
 mod common;
 mod crashes;
 mod damage;
@@ -32,5 +36,7 @@ mod lifecycle;
 mod opening;
 mod readers;
 mod real;
+mod rebuild;
 mod rows;
 mod traces;
+mod verify;

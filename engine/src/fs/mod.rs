@@ -62,6 +62,10 @@ pub trait Fs: Send + Sync + Debug {
     fn list(&self, dir: &Path) -> Result<Vec<String>>;
     /// Whether there is a file or directory.
     fn exists(&self, path: &Path) -> Result<bool>;
+    /// The path that these names stand for, as far as it exists: without symbolic links.
+    fn resolve(&self, path: &Path) -> Result<std::path::PathBuf> {
+        Ok(path.to_owned())
+    }
     /// Free bytes for this user on the disk of a directory.
     fn free_bytes(&self, dir: &Path) -> Result<u64>;
     /// What kind of file system a directory is on when locks and syncs may not be kept there,

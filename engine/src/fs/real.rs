@@ -105,6 +105,16 @@ impl Fs for RealFs {
         at(path, path.try_exists())
     }
 
+    fn resolve(&self, path: &Path) -> Result<PathBuf> {
+        match path.canonicalize() {
+            Err(e) if e.kind() == ErrorKind::NotFound && around(path) != path => {
+                let name = path.file_name().unwrap_or_default();
+                Ok(self.resolve(around(path))?.join(name))
+            }
+            resolved => at(path, resolved),
+        }
+    }
+
     fn free_bytes(&self, dir: &Path) -> Result<u64> {
         let stat = at(dir, retry_on_intr(|| rustix::fs::statvfs(dir)).map_err(Into::into))?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))

@@ -93,15 +93,5 @@ pub fn merge(
             }
         }
     }
-    let summary = writer.finish()?;
-    Ok(Some(SegmentEntry {
-        number,
-        rows: summary.rows,
-        bytes: summary.bytes,
-        start_times: (summary.start_min_ns, summary.start_max_ns),
-        ingest_times: summary.origin.ingest_times,
-        sequences: summary.origin.sequences,
-        row_groups: summary.row_groups,
-        promoted: summary.promoted,
-    }))
+    Ok(Some(writer.finish()?.into()))
 }

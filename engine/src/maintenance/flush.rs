@@ -59,17 +59,7 @@ pub fn flush(
     for group in row_groups(&view.batches()?)? {
         writer.write_row_group(&group)?;
     }
-    let summary = writer.finish()?;
-    let entry = SegmentEntry {
-        number,
-        rows: summary.rows,
-        bytes: summary.bytes,
-        start_times: (summary.start_min_ns, summary.start_max_ns),
-        ingest_times: summary.origin.ingest_times,
-        sequences: summary.origin.sequences,
-        row_groups: summary.row_groups,
-        promoted: summary.promoted,
-    };
+    let entry = writer.finish()?.into();
     Ok(Some(Flushed { entry, catalog, promoted }))
 }
 

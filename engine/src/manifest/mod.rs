@@ -27,6 +27,7 @@ use crate::codec::{Decoder, crc32};
 use crate::error::{Error, Result};
 use crate::fs::{Fs, create_durably, names, read_all};
 use crate::model::catalog::{Catalog, Promoted};
+use crate::segment::SegmentSummary;
 
 /// The first bytes of a manifest file.
 const MAGIC: [u8; 8] = *b"AMIDAMAN";
@@ -34,6 +35,8 @@ const MAGIC: [u8; 8] = *b"AMIDAMAN";
 const FORMAT: u32 = 1;
 /// Largest manifest that is read.
 const BYTES_MAX: u64 = 256 << 20;
+/// What helps when the newest version is damaged or missing.
+pub const REBUILD: &str = "`amida repair DIR --rebuild-manifest` makes it again from the segments";
 /// Versions that are kept: the newest and the one before it, for a look at what changed.
 const VERSIONS_KEPT: usize = 2;
 
@@ -56,6 +59,21 @@ pub struct SegmentEntry {
     pub row_groups: u32,
     /// The promoted columns it has.
     pub promoted: Vec<Promoted>,
+}
+
+impl From<SegmentSummary> for SegmentEntry {
+    fn from(summary: SegmentSummary) -> Self {
+        Self {
+            number: summary.number,
+            rows: summary.rows,
+            bytes: summary.bytes,
+            start_times: (summary.start_min_ns, summary.start_max_ns),
+            ingest_times: summary.origin.ingest_times,
+            sequences: summary.origin.sequences,
+            row_groups: summary.row_groups,
+            promoted: summary.promoted,
+        }
+    }
 }
 
 /// One state of the store.
@@ -142,20 +160,29 @@ impl Version {
 /// `Corrupt` when the newest version is damaged, `Unsupported` when a newer Amida wrote it.
 pub fn load(fs: &dyn Fs, store: &Path) -> Result<Option<Version>> {
     let Some(number) = numbers(fs, store)?.pop() else { return Ok(None) };
-    let path = names::manifest(store, number);
-    let bytes = read_all(fs, &path, BYTES_MAX)?;
-    let version = match decode(&bytes, &path) {
+    match read(fs, store, number) {
         Err(_) if planted!("damaged_manifest_skipped") && number > 1 => {
-            let path = names::manifest(store, number - 1);
-            return decode(&read_all(fs, &path, BYTES_MAX)?, &path).map(Some);
+            read(fs, store, number - 1).map(Some)
         }
-        version => version?,
-    };
+        Err(Error::Corrupt { path, offset, what }) => {
+            Err(Error::corrupt(path, offset, format!("{what}; {REBUILD}")))
+        }
+        other => other.map(Some),
+    }
+}
+
+/// The version with this number.
+///
+/// # Errors
+/// As `load`.
+pub fn read(fs: &dyn Fs, store: &Path, number: u64) -> Result<Version> {
+    let path = names::manifest(store, number);
+    let version = decode(&read_all(fs, &path, BYTES_MAX)?, &path)?;
     if version.number != number && !planted!("manifest_number_unchecked") {
         let what = format!("it holds version {}, not {number}", version.number);
         return Err(Error::corrupt(path, 24, what));
     }
-    Ok(Some(version))
+    Ok(version)
 }
 
 /// The number of the newest version; `None` where there is no manifest.
@@ -171,8 +198,7 @@ pub fn newest_number(fs: &dyn Fs, store: &Path) -> Result<Option<u64>> {
 /// # Errors
 /// `Io`; then the store's state is the one before, or, where only the last sync failed, either.
 pub fn commit(fs: &dyn Fs, store: &Path, version: &Version) -> Result<()> {
-    let path = names::manifest(store, version.number);
-    create_durably(fs, &path, &encode(version)?)?;
+    write(fs, store, version)?;
     let numbers = numbers(fs, store)?;
     for old in numbers.iter().rev().skip(VERSIONS_KEPT) {
         // An old version that stays does no harm; the next commit tries again.
@@ -183,7 +209,19 @@ pub fn commit(fs: &dyn Fs, store: &Path, version: &Version) -> Result<()> {
     Ok(())
 }
 
-fn numbers(fs: &dyn Fs, store: &Path) -> Result<Vec<u64>> {
+/// As `commit`, and leaves all earlier versions as they are.
+///
+/// # Errors
+/// As `commit`.
+pub fn write(fs: &dyn Fs, store: &Path, version: &Version) -> Result<()> {
+    create_durably(fs, &names::manifest(store, version.number), &encode(version)?)
+}
+
+/// The numbers of all versions that are kept, in order.
+///
+/// # Errors
+/// `Io`.
+pub fn numbers(fs: &dyn Fs, store: &Path) -> Result<Vec<u64>> {
     let dir = names::manifest_dir(store);
     if !fs.exists(&dir)? {
         return Ok(Vec::new());
@@ -194,7 +232,11 @@ fn numbers(fs: &dyn Fs, store: &Path) -> Result<Vec<u64>> {
     Ok(numbers)
 }
 
-fn encode(version: &Version) -> Result<Vec<u8>> {
+/// The file of a version.
+///
+/// # Errors
+/// `Invalid` when it cannot be written as JSON.
+pub fn encode(version: &Version) -> Result<Vec<u8>> {
     let body = serde_json::to_vec(version)
         .map_err(|e| Error::invalid(format!("a manifest cannot be written as JSON: {e}")))?;
     Ok(framed(FORMAT, &body))

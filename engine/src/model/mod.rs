@@ -10,11 +10,13 @@
 //! | hot | `HotBatch`: accepted, visible, not yet decoded |
 //! | json | attributes, events and links as text |
 //! | catalog | attribute keys, their types, promoted keys |
+//! | counted | the catalog of rows that are columns already |
 //! | examples | a value of each type of a key |
 //! | predicate | which spans a scan returns |
 
 pub mod batch;
 pub mod catalog;
+mod counted;
 pub mod examples;
 pub mod hot;
 pub mod ids;

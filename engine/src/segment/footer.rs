@@ -14,7 +14,6 @@ use super::format::{
 };
 use super::source::Source;
 use crate::error::{Error, Result};
-use crate::fs::Blob;
 use crate::model::catalog::Promoted;
 use crate::model::schema::COLUMN_NAMES;
 
@@ -39,15 +38,14 @@ impl Footer {
     ///
     /// # Errors
     /// `Corrupt` when it is damaged or does not fit the header.
-    pub fn read(blob: &Arc<Blob>, header: &Header) -> Result<Self> {
+    pub fn read(source: &Source, header: &Header) -> Result<Self> {
         // One check for all of it, before any of it is parsed.
-        blob.read(header.footer())?;
-        let source = Source::map(blob);
+        source.check(header.footer())?;
         let parser = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Required);
-        let metadata = Arc::new(source.fenced(|| parser.parse_and_finish(&source))?);
+        let metadata = Arc::new(source.fenced(|| parser.parse_and_finish(source))?);
         let options = ArrowReaderOptions::new();
         let arrow = source.fenced(|| ArrowReaderMetadata::try_new(metadata.clone(), options))?;
-        let corrupt = |what: String| Error::corrupt(blob.path(), header.footer_offset, what);
+        let corrupt = |what: String| Error::corrupt(source.path(), header.footer_offset, what);
         fits(header, &arrow).map_err(corrupt)?;
         let Keys { promoted, complete, origin } = Keys::read(&metadata).map_err(corrupt)?;
         let complete_in_all = promoted

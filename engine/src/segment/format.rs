@@ -142,6 +142,14 @@ impl Header {
     /// `Corrupt` when the bytes are not a whole segment; `Unsupported` when a newer version wrote
     /// them.
     pub fn decode(path: &Path, file: &[u8]) -> Result<Self> {
+        Self::decode_begin(path, file, file.len() as u64)
+    }
+
+    /// As `decode`, from the first bytes of a file that has so many.
+    ///
+    /// # Errors
+    /// As `decode`.
+    pub fn decode_begin(path: &Path, file: &[u8], file_bytes: u64) -> Result<Self> {
         let corrupt = |offset: usize, what: String| Error::corrupt(path, offset as u64, what);
         if file.get(..HEADER_OFFSET) != Some(PARQUET_MAGIC.as_slice()) {
             return Err(corrupt(0, "the file does not begin with PAR1".into()));
@@ -166,7 +174,7 @@ impl Header {
             return Err(Error::Unsupported { path: path.to_owned(), what });
         }
         let header = fields.header();
-        header.check(file.len() as u64).map_err(|what| corrupt(HEADER_OFFSET, what))?;
+        header.check(file_bytes).map_err(|what| corrupt(HEADER_OFFSET, what))?;
         Ok(header)
     }
 

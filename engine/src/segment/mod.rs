@@ -25,8 +25,10 @@
 //! | footer | the parsed footer, `MetadataCache` |
 //! | reader | `Segment` |
 //! | rows | rows as span batches |
+//! | examine | everything in a file, read from the disk |
 
 mod columns;
+mod examine;
 mod footer;
 mod format;
 mod index;
@@ -42,7 +44,8 @@ mod documented;
 #[cfg(test)]
 mod tests;
 
+pub use self::examine::{Description, Visitor, describe, examine};
 pub use self::footer::MetadataCache;
 pub use self::format::Origin;
 pub use self::reader::Segment;
-pub use self::writer::SegmentWriter;
+pub use self::writer::{SegmentSummary, SegmentWriter};

@@ -75,17 +75,8 @@ impl Segment {
             let (expected, found) = (hex::encode(id), hex::encode(header.store_id));
             return Err(wrong(format!("expected store {expected}, found {found}")));
         }
-        let blob = Blob::new(path, bytes)
-            .cover_whole(header.index(), header.index_crc)?
-            .cover_whole(header.table(), header.table_crc)?
-            .cover_whole(header.footer(), header.footer_crc)?;
-        let table = BlockTable::decode(&blob.read(header.table())?)
-            .filter(|table| table.covered() == header.index_offset - BODY_OFFSET)
-            .ok_or_else(|| {
-                let what = "the block table is not that of the row groups";
-                Error::corrupt(path, header.table_offset, what)
-            })?;
-        let blob = Arc::new(blob.cover_blocks(BODY_OFFSET, table)?);
+        let blob = cover(Blob::new(path, bytes), &header, |blob| blob.read(header.table()))?;
+        let blob = Arc::new(blob);
         Ok(Self {
             fs: fs.clone(),
             blob,
@@ -244,7 +235,7 @@ impl Segment {
 
     /// The parsed footer, from the cache if it is there.
     pub(super) fn footer(&self) -> Result<Arc<Footer>> {
-        self.cache.get(self.cache_key, || Footer::read(&self.blob, &self.header))
+        self.cache.get(self.cache_key, || Footer::read(&self.source(), &self.header))
     }
 
     pub(super) fn blob(&self) -> &Arc<Blob> {
@@ -278,6 +269,25 @@ impl Segment {
     pub(super) fn source(&self) -> Source {
         Source::map(&self.blob)
     }
+}
+
+/// Covers a segment file with its checksums; `table` reads the block table.
+pub(super) fn cover(
+    blob: Blob,
+    header: &Header,
+    table: impl FnOnce(&Blob) -> Result<Bytes>,
+) -> Result<Blob> {
+    let blob = blob
+        .cover_whole(header.index(), header.index_crc)?
+        .cover_whole(header.table(), header.table_crc)?
+        .cover_whole(header.footer(), header.footer_crc)?;
+    let table = BlockTable::decode(&table(&blob)?)
+        .filter(|table| table.covered() == header.index_offset - BODY_OFFSET)
+        .ok_or_else(|| {
+            let what = "the block table is not that of the row groups";
+            Error::corrupt(blob.path(), header.table_offset, what)
+        })?;
+    blob.cover_blocks(BODY_OFFSET, table)
 }
 
 impl fmt::Debug for Segment {

@@ -36,7 +36,7 @@ pub struct Rows {
 
 impl Rows {
     /// Reads these row groups, and of them the selected rows if a selection is given.
-    fn new(
+    pub fn new(
         source: Source,
         footer: &Footer,
         groups: Vec<usize>,
@@ -63,7 +63,8 @@ impl Rows {
         Ok(Self { source, reader, failed: false })
     }
 
-    fn next_record_batch(&mut self) -> Option<Result<RecordBatch>> {
+    /// The next rows with the columns that were asked for.
+    pub fn next_record_batch(&mut self) -> Option<Result<RecordBatch>> {
         if self.failed {
             return None;
         }
@@ -260,7 +261,8 @@ pub fn trace_ids(
     Ok(found)
 }
 
-fn for_ids(batch: &RecordBatch, mut each: impl FnMut(&[u8; 16])) {
+/// Hands out the trace ids of a batch.
+pub fn for_ids(batch: &RecordBatch, mut each: impl FnMut(&[u8; 16])) {
     for id in batch.columns().iter().filter_map(|c| c.as_fixed_size_binary_opt()) {
         id.iter().flatten().filter_map(|id| id.try_into().ok()).for_each(&mut each);
     }

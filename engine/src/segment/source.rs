@@ -4,6 +4,7 @@
 use std::io::{self, Read};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Buf, Bytes};
@@ -63,6 +64,16 @@ impl Source {
         first.unwrap_or_else(|| {
             Error::corrupt(self.0.blob.path(), 0, format!("cannot be decoded: {error}"))
         })
+    }
+
+    /// Where the file stands.
+    pub fn path(&self) -> &Path {
+        self.0.blob.path()
+    }
+
+    /// Checks the bytes of a range before any of them is parsed.
+    pub fn check(&self, range: Range<u64>) -> Result<()> {
+        self.read(range).map(drop)
     }
 
     fn read(&self, range: Range<u64>) -> Result<Bytes> {

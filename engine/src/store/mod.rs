@@ -19,16 +19,21 @@
 //! | clock | times of ingest and of retention |
 //! | reader | `Reader`: another process's look |
 //! | stats | `Stats` |
+//! | checkpoint | a copy that is a store itself, while writing goes on |
+//! | verify/ | every checksum and count of a store |
+//! | rebuild/ | a lost manifest, made again |
 //!
 //! Locks: `turn` (one maintenance step at a time) and `log` (whoever holds it commits) are held
 //! during I/O and nobody waits for one while holding the other, since whoever commits may wait for
 //! a flush. `queue` and `state` are taken last and held for moments, never during I/O.
 
+mod checkpoint;
 mod clock;
 mod commit;
 mod group;
 mod maintain;
 mod reader;
+mod rebuild;
 mod record;
 mod recovery;
 mod report;
@@ -36,6 +41,7 @@ mod signal;
 mod state;
 mod stats;
 mod ticket;
+mod verify;
 mod worker;
 
 use std::path::{Path, PathBuf};
@@ -60,10 +66,13 @@ use crate::snapshot::Snapshot;
 use crate::sync::thread::JoinHandle;
 use crate::sync::{Arc, Condvar, Mutex, lock};
 
+pub use self::checkpoint::Checkpoint;
 pub use self::reader::Reader;
+pub use self::rebuild::{Rebuild, RebuildReport};
 pub use self::report::RecoveryReport;
 pub use self::stats::Stats;
 pub use self::ticket::{Pending, Receipt};
+pub use self::verify::{Problem, Verification, verify};
 
 /// How hot rows become columns.
 const DECODE: Decode = Decode {
@@ -123,7 +132,12 @@ struct Inner {
     lock: Mutex<Option<Box<dyn Lock>>>,
 }
 
-fn no_store(path: &Path) -> Error {
+/// Why a directory without a manifest is no store.
+fn no_store(fs: &dyn Fs, path: &Path) -> Error {
+    if verify::is_store(fs, path).unwrap_or(false) {
+        let what = format!("there is data but no manifest; {}", manifest::REBUILD);
+        return Error::corrupt(names::manifest_dir(path), 0, what);
+    }
     Error::invalid(format!("{} holds no Amida store", path.display()))
 }
 
@@ -176,7 +190,7 @@ impl Store {
         // Before anything is touched: a store of a newer Amida stays as it is.
         let known = manifest::load(&*fs, &path)?.is_some();
         if !known && !options.create {
-            return Err(no_store(&path));
+            return Err(no_store(&*fs, &path));
         }
         fs.create_dir_all(&path)?;
         refuse_other_content(&*fs, &path, known)?;

@@ -19,7 +19,7 @@ use crate::sync::{Arc, Mutex};
 use crate::wal::{Step, WalReader};
 
 /// How often a reader tries again when the writer commits a version in the middle of its look.
-const TRIES: usize = 16;
+pub const TRIES: usize = 16;
 
 /// Reads a store beside the process that writes it, or with no writer at all; takes no lock and
 /// writes nothing. Cheap to clone; clones are the same view and are refreshed together.
@@ -76,7 +76,7 @@ impl Reader {
     pub(super) fn open_with(path: PathBuf, options: &Options) -> Result<Self> {
         let cache = Arc::new(MetadataCache::new(options.metadata_cache_bytes));
         let Some(version) = manifest::load(&*options.fs, &path)? else {
-            return Err(super::no_store(&path));
+            return Err(super::no_store(&*options.fs, &path));
         };
         // Version 0 does not exist: the first refresh reads everything.
         let version = Version { number: 0, segments: Vec::new(), ..version };
@@ -113,7 +113,7 @@ impl Reader {
     /// Brings the view up to date; `false` when a new version came meanwhile.
     fn look(&self, view: &mut View) -> Result<bool> {
         let Some(version) = manifest::load(&*self.fs, &self.path)? else {
-            return Err(super::no_store(&self.path));
+            return Err(super::no_store(&*self.fs, &self.path));
         };
         if version.store_id.0 != view.version.store_id.0 {
             let path = self.path.display();
@@ -188,6 +188,11 @@ impl Reader {
     /// The store's directory.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The disk that it is on.
+    pub(super) fn fs(&self) -> &dyn Fs {
+        &*self.fs
     }
 }
 

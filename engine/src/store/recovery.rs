@@ -115,7 +115,7 @@ pub fn newest(
 fn create(fs: &dyn Fs, store: &Path) -> Result<Version> {
     for dir in [names::segment_dir(store), names::wal_dir(store)] {
         if fs.exists(&dir)? && !fs.list(&dir)?.is_empty() {
-            let what = "there is data but no manifest that says what it is";
+            let what = format!("there is data but no manifest; {}", manifest::REBUILD);
             return Err(Error::corrupt(names::manifest_dir(store), 0, what));
         }
         fs.create_dir_all(&dir)?;
@@ -327,7 +327,7 @@ impl FileReplay<'_> {
 }
 
 /// Whether a later record, or the seal, says that the record with this sequence was durable.
-fn durable_beyond(reader: &mut WalReader, sequence: u64) -> Result<bool> {
+pub fn durable_beyond(reader: &mut WalReader, sequence: u64) -> Result<bool> {
     while let Some(record) = reader.resync()? {
         if record.is_seal() || record.header.durable_sequence >= sequence {
             return Ok(true);

@@ -22,5 +22,5 @@ mod tests;
 mod writer;
 
 pub use self::format::{FileHeader, RecordKind};
-pub use self::reader::{Record, Step, WalReader};
+pub use self::reader::{Record, Step, WalReader, read_header};
 pub use self::writer::{Group, WalWriter};

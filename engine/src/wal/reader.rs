@@ -49,16 +49,7 @@ impl WalReader {
     /// newer version wrote it.
     pub fn open(fs: &dyn Fs, path: &Path, store_id: &[u8; 16], number: u64) -> Result<Self> {
         let file = fs.open(path)?;
-        let mut bytes = [0; FILE_HEADER_BYTES];
-        let read = file.read_at(&mut bytes, 0)?;
-        let header =
-            FileHeader::decode(bytes.get(..read).unwrap_or_default()).map_err(|bad| match bad {
-                BadHeader::Damaged(what) => Error::corrupt(path, 0, what),
-                BadHeader::Version(version) => Error::Unsupported {
-                    path: path.to_owned(),
-                    what: format!("log format {version}; this is a version that reads 1"),
-                },
-            })?;
+        let header = read_header(&*file, path)?;
         if header.store_id != *store_id || header.number != number {
             return Err(Error::corrupt(path, 16, "the log belongs to another store or place"));
         }
@@ -168,6 +159,22 @@ impl WalReader {
             offset += read as u64;
         }
     }
+}
+
+/// The header of a log file, of whatever store.
+///
+/// # Errors
+/// As `WalReader::open`.
+pub fn read_header(file: &dyn File, path: &Path) -> Result<FileHeader> {
+    let mut bytes = [0; FILE_HEADER_BYTES];
+    let read = file.read_at(&mut bytes, 0)?;
+    FileHeader::decode(bytes.get(..read).unwrap_or_default()).map_err(|bad| match bad {
+        BadHeader::Damaged(what) => Error::corrupt(path, 0, what),
+        BadHeader::Version(version) => Error::Unsupported {
+            path: path.to_owned(),
+            what: format!("log format {version}; this is a version that reads 1"),
+        },
+    })
 }
 
 impl Record {
