@@ -15,4 +15,5 @@ mod reading_output;
 mod real;
 mod run;
 mod terminal;
+mod upkeep;
 mod waterfall;

@@ -1,15 +1,18 @@
-//! The commands that read a store, and `compact`. Each gives an outcome or a reason for people.
+//! The commands that read a store, and `compact`, `checkpoint` and `repair`. Each gives an outcome or a reason for people.
 
 use std::io;
 use std::path::Path;
 
 use amida::Reader;
 
+pub mod checkpoint;
 pub mod compact;
 pub mod files;
 pub mod info;
+pub mod repair;
 pub mod sql;
 pub mod trace;
+pub mod verify;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +66,12 @@ impl From<String> for Failure {
 
 /// Opens a store for reading, beside a writer or not.
 pub fn open(dir: &Path) -> Result<Reader, Failure> {
+    must_be_directory(dir)?;
+    Ok(Reader::open(dir)?)
+}
+
+/// Says what is wrong with a path that is no directory.
+pub fn must_be_directory(dir: &Path) -> Result<(), Failure> {
     if !dir.exists() {
         return Err(Failure::Because(format!("{}: there is no such directory", dir.display())));
     }
@@ -70,7 +79,7 @@ pub fn open(dir: &Path) -> Result<Reader, Failure> {
         let why = "this is no store: a store is a directory";
         return Err(Failure::Because(format!("{}: {why}", dir.display())));
     }
-    Ok(Reader::open(dir)?)
+    Ok(())
 }
 
 /// A runtime for queries.
