@@ -38,10 +38,10 @@ fn source(fs: &MemoryFs) -> amida::Store {
     // Alone: faults hit the calls of the checkpoint.
     let store = options(fs).single_threaded().open(DIR).unwrap();
     for round in 0..3 {
-        let _ = store.append_otlp(spans(round * 10..round * 10 + 10)).unwrap();
+        let _ = store.append_otlp(spans(round * 10 + 1..round * 10 + 11)).unwrap();
         store.flush().unwrap();
     }
-    let _ = store.append_otlp(one_span(30)).unwrap();
+    let _ = store.append_otlp(one_span(31)).unwrap();
     store
 }
 
@@ -65,11 +65,11 @@ fn the_copy_of_a_store_and_of_a_reader_is_a_store_and_both_go_on_alone() {
         let fs = fs.crash(CrashModel::LoseUnsynced);
         verified(&fs, COPY);
         let copy = options(&fs).open(COPY).unwrap();
-        assert_eq!(numbers(&copy.snapshot()), once(0..31));
+        assert_eq!(numbers(&copy.snapshot()), once(1..32));
         assert!(copy.stats().damage.is_empty(), "{:?}", copy.stats().damage);
         // What happens to one of the two does not touch the other.
         let before = content(&fs, DIR);
-        let _ = copy.append_otlp(one_span(31)).unwrap();
+        let _ = copy.append_otlp(one_span(32)).unwrap();
         copy.flush().unwrap();
         copy.compact().unwrap();
         copy.close().unwrap();
@@ -81,7 +81,7 @@ fn the_copy_of_a_store_and_of_a_reader_is_a_store_and_both_go_on_alone() {
         original.close().unwrap();
         assert_eq!(content(&fs, COPY), before);
         let found = |dir: &str| numbers(&options(&fs).open_reader(dir).unwrap().snapshot());
-        assert_eq!(found(COPY), once(0..32));
+        assert_eq!(found(COPY), once(1..33));
         assert_eq!(found(DIR).get(&99), Some(&1));
         verified(&fs, COPY);
         verified(&fs, DIR);
@@ -103,7 +103,7 @@ fn retention_and_compaction_of_the_store_leave_the_copy_whole() {
     store.close().unwrap();
     verified(&fs, COPY);
     let copy = options(&fs).open_reader(COPY).unwrap();
-    assert_eq!(numbers(&copy.snapshot()), once(0..31));
+    assert_eq!(numbers(&copy.snapshot()), once(1..32));
 }
 
 /// Four threads append; whatever was acknowledged before a checkpoint began is in it.
@@ -121,7 +121,7 @@ fn what_was_acknowledged_before_is_in_it_while_four_threads_append() {
                 let (store, acked) = (store.clone(), &acked[thread as usize]);
                 scope.spawn(move || {
                     for number in 0..EACH {
-                        let _ = store.append_otlp(one_span(thread * EACH + number)).unwrap();
+                        let _ = store.append_otlp(one_span(thread * EACH + number + 1)).unwrap();
                         acked.store(number + 1, Ordering::SeqCst);
                     }
                 })
@@ -144,7 +144,7 @@ fn what_was_acknowledged_before_is_in_it_while_four_threads_append() {
             let found = numbers(&copy.snapshot());
             assert_eq!(found.values().sum::<u64>(), made.spans);
             for (thread, before) in before.iter().enumerate() {
-                let first = thread as u64 * EACH;
+                let first = thread as u64 * EACH + 1;
                 let there = (first..first + EACH).take_while(|n| found.get(n) == Some(&1)).count();
                 assert!(there as u64 >= *before, "copy {copies}: {there} of {before}");
             }
@@ -154,7 +154,7 @@ fn what_was_acknowledged_before_is_in_it_while_four_threads_append() {
         }
     });
     store.close().unwrap();
-    assert_eq!(numbers(&open(&fs).snapshot()), once(0..4 * EACH));
+    assert_eq!(numbers(&open(&fs).snapshot()), once(1..4 * EACH + 1));
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn a_checkpoint_that_fails_at_any_call_leaves_nothing_behind() {
                 let fs = fs.crash(crashed);
                 let left = options(&fs).open_reader(COPY);
                 assert!(left.is_err(), "by_reader {by_reader}, call {call}: half a store");
-                assert_eq!(numbers(&open(&fs).snapshot()), once(0..31), "call {call}");
+                assert_eq!(numbers(&open(&fs).snapshot()), once(1..32), "call {call}");
             }
             reader.checkpoint(COPY).unwrap();
             verified(&fs, COPY);
@@ -233,7 +233,7 @@ fn a_crash_at_any_call_leaves_no_store_or_a_whole_one() {
                 let fs = fs.crash(model);
                 if let Ok(reader) = options(&fs).open_reader(COPY) {
                     whole += 1;
-                    assert_eq!(numbers(&reader.snapshot()), once(0..31), "call {call} {model:?}");
+                    assert_eq!(numbers(&reader.snapshot()), once(1..32), "call {call} {model:?}");
                     verified(&fs, COPY);
                 } else {
                     assert!(made.is_err(), "call {call} {model:?}: it was returned");
@@ -263,7 +263,7 @@ fn where_links_are_refused_everything_is_copied() {
         }
         let fs = fs.crash(CrashModel::LoseUnsynced);
         verified(&fs, COPY);
-        assert_eq!(numbers(&options(&fs).open(COPY).unwrap().snapshot()), once(0..31));
+        assert_eq!(numbers(&options(&fs).open(COPY).unwrap().snapshot()), once(1..32));
     }
     assert!(copied > 0, "no call was a link");
 }

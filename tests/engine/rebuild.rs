@@ -145,14 +145,14 @@ fn a_whole_manifest_is_not_rebuilt_and_nothing_is_touched() {
 fn inputs_that_a_merge_left_behind_are_superseded() {
     let fs = MemoryFs::new();
     let store = options(&fs).single_threaded().open(DIR).unwrap();
-    for number in 0..4 {
+    for number in 1..5 {
         let _ = store.append_otlp(one_span(number)).unwrap();
         store.flush().unwrap();
     }
     // A snapshot keeps the inputs on the disk.
     let held = store.snapshot();
     store.compact().unwrap();
-    let _ = store.append_otlp(spans(4..7)).unwrap();
+    let _ = store.append_otlp(spans(5..8)).unwrap();
     let lost = manifest(&fs);
     let crashed = fs.crash(CrashModel::KeepAll);
     drop(held);
@@ -164,14 +164,14 @@ fn inputs_that_a_merge_left_behind_are_superseded() {
     assert_eq!(folder(&crashed, "quarantine").len(), 4);
     assert_eq!(manifest(&crashed)["segments"], lost["segments"]);
     assert_eq!(manifest(&crashed)["next_segment"], lost["next_segment"]);
-    assert_eq!(numbers(&open(&crashed).snapshot()), once(0..7));
+    assert_eq!(numbers(&open(&crashed).snapshot()), once(1..8));
     // Where the merged file has a rotten row, the whole inputs are better.
     let merged = folder(&damaged_merge, "segments").pop().unwrap();
     damage(&damaged_merge, &merged, 700);
     let report = rebuild(&damaged_merge);
     assert_eq!(report.unusable, [merged]);
     assert_eq!(report.segments, 4);
-    assert_eq!(numbers(&open(&damaged_merge).snapshot()), once(0..7));
+    assert_eq!(numbers(&open(&damaged_merge).snapshot()), once(1..8));
 }
 
 #[test]
@@ -197,11 +197,11 @@ fn records_that_retention_dropped_are_not_missing_afterwards() {
     let fs = MemoryFs::new();
     let open = || options(&fs).durability(Durability::Os);
     let store = open().open(DIR).unwrap();
-    for number in 0..4 {
+    for number in 1..5 {
         let _ = store.append_otlp(one_span(number)).unwrap();
         store.flush().unwrap();
     }
-    let _ = store.append_otlp(one_span(4)).unwrap();
+    let _ = store.append_otlp(one_span(5)).unwrap();
     store.close().unwrap();
     for path in folder(&fs, "segments") {
         fs.remove(&path).unwrap();
@@ -210,9 +210,9 @@ fn records_that_retention_dropped_are_not_missing_afterwards() {
     let report = rebuild(&fs);
     assert!(report.unknown.iter().any(|what| what.contains("the records 1 to 4")), "{report:?}");
     let store = open().open(DIR).unwrap();
-    assert_eq!(numbers(&store.snapshot()), once([4]));
+    assert_eq!(numbers(&store.snapshot()), once([5]));
     assert!(store.stats().damage.is_empty(), "{:?}", store.stats().damage);
-    let receipt = store.append_otlp(one_span(5)).unwrap();
+    let receipt = store.append_otlp(one_span(6)).unwrap();
     assert_eq!(receipt.sequence(), Some(6));
 }
 

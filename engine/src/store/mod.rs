@@ -55,6 +55,7 @@ use self::group::Poison;
 use self::signal::Signal;
 use self::state::State;
 use self::stats::Counters;
+use self::verify::no_store;
 use crate::error::{Error, Result};
 use crate::fs::{Fs, Lock, MemoryFs, names};
 use crate::manifest;
@@ -130,15 +131,6 @@ struct Inner {
     poison: Poison,
     counters: Counters,
     lock: Mutex<Option<Box<dyn Lock>>>,
-}
-
-/// Why a directory without a manifest is no store.
-fn no_store(fs: &dyn Fs, path: &Path) -> Error {
-    if verify::is_store(fs, path).unwrap_or(false) {
-        let what = format!("there is data but no manifest; {}", manifest::REBUILD);
-        return Error::corrupt(names::manifest_dir(path), 0, what);
-    }
-    Error::invalid(format!("{} holds no Amida store", path.display()))
 }
 
 impl Options {

@@ -327,6 +327,7 @@ pub struct VerifyArgs {
 #[command(after_help = "\
 The copy is a store of its own, with everything that was acknowledged before. Segments are shared
 by hard links where the disk is the same one, which takes no time and no room; else they are copied.
+A linked file is one file under two names: for a backup give a directory on another disk.
 The store may be open for writing elsewhere. When the command ends, the copy survives power loss.
 
 Examples:

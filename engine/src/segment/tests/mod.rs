@@ -2,6 +2,7 @@
 #![allow(clippy::single_range_in_vec_init)] // a list of ranges may well have one
 
 mod damage;
+mod examined;
 mod lookup;
 mod round_trip;
 

@@ -335,10 +335,10 @@ impl Plan<'_> {
     fn say_what_is_unknown(&mut self, older: Option<&Version>) {
         let since = match older {
             Some(version) => format!("as of version {}", version.number),
-            None => "and begin at 0".into(),
+            None => "from 0 on".into(),
         };
         self.report.unknown.push(format!(
-            "how many spans were rejected, and how many retention dropped: the counts are {since}"
+            "how many spans were rejected, and how many retention dropped: they are counted {since}"
         ));
         self.report.unknown.push(
             "attribute keys of spans that retention dropped, and which value of a key was the first"

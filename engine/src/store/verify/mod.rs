@@ -160,7 +160,7 @@ pub fn verify(
 ) -> Result<Verification> {
     let (fs, store) = (&*options.fs, path.as_ref());
     if !is_store(fs, store)? {
-        return Err(super::no_store(fs, store));
+        return Err(no_store(fs, store));
     }
     // A segment of a number never changes: none is read twice.
     let mut looked = BTreeMap::new();
@@ -197,6 +197,15 @@ pub fn is_store(fs: &dyn Fs, store: &Path) -> Result<bool> {
         }
     }
     Ok(false)
+}
+
+/// Why a directory without a manifest is no store.
+pub fn no_store(fs: &dyn Fs, path: &Path) -> Error {
+    if is_store(fs, path).unwrap_or(false) {
+        let what = format!("there is data but no manifest; {}", manifest::REBUILD);
+        return Error::corrupt(names::manifest_dir(path), 0, what);
+    }
+    Error::invalid(format!("{} holds no Amida store", path.display()))
 }
 
 /// The names in a folder of the store; none where the folder is missing.
