@@ -39,7 +39,8 @@
 //! | read | [`Snapshot`], [`Predicate`], [`SpanBatch`], [`SpanRef`], [`Trace`], [`Waterfall`] |
 //! | pass spans on | [`spans_to_requests`], [`spans_to_json`] |
 //! | read beside a writer | [`Reader`] |
-//! | back up, check, repair | [`Store::checkpoint`], [`Reader::checkpoint`], [`verify`], [`Rebuild`] |
+//! | back up | [`Store::checkpoint`], [`Reader::checkpoint`], [`Checkpoint`] |
+//! | check and repair | [`verify`], [`Verification`], [`Problem`], [`Rebuild`], [`RebuildReport`] |
 //! | build a query engine on it | [`Segment`], [`Catalog`], [`schema`], [`json`] |
 //! | test | [`Store::in_memory`], [`MemoryFs`], [`ManualClock`] |
 //!

@@ -1,4 +1,5 @@
-//! The commands that read a store, and `compact`, `checkpoint` and `repair`. Each gives an outcome or a reason for people.
+//! The commands that read a store, and `compact`, `checkpoint` and `repair`. Each gives an outcome
+//! or a reason for people.
 
 use std::io;
 use std::path::Path;
