@@ -151,8 +151,8 @@ impl Verification {
 ///
 /// # Errors
 /// `Invalid` when there is no store, `Unsupported` when a newer Amida wrote it, `Busy` when a
-/// writer commits faster than its directory can be read, `Io` when a directory cannot be read. Damage is
-/// no error: it is in what is returned.
+/// writer commits faster than its directory can be read, `Io` when a directory cannot be read.
+/// Damage is no error: it is in what is returned.
 pub fn verify(
     path: impl AsRef<Path>,
     options: &Options,
