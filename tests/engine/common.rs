@@ -45,6 +45,14 @@ pub fn spans(numbers: std::ops::Range<u64>) -> Bytes {
     corpus::body("numbers", numbers.map(span).collect())
 }
 
+/// The number in an environment variable, or else this one: how tests are given more time.
+pub fn number_from(variable: &str, otherwise: u64) -> u64 {
+    match std::env::var(variable) {
+        Ok(text) => text.parse().unwrap_or_else(|e| panic!("{variable}={text}: {e}")),
+        Err(_) => otherwise,
+    }
+}
+
 /// How often each span number is there; the name of every span must be its number.
 pub fn numbers(snapshot: &Snapshot) -> BTreeMap<u64, u64> {
     let mut found = BTreeMap::new();
@@ -53,6 +61,19 @@ pub fn numbers(snapshot: &Snapshot) -> BTreeMap<u64, u64> {
             let number = u64::from_be_bytes(*span.span_id().as_bytes());
             assert_eq!(span.name(), number.to_string());
             *found.entry(number).or_default() += 1;
+        }
+    }
+    found
+}
+
+/// As `numbers`, of what can be read: segments that are open, and what is in memory.
+pub fn readable(snapshot: &Snapshot) -> BTreeMap<u64, u64> {
+    let mut found = BTreeMap::new();
+    let scans = snapshot.segments().iter().map(|s| s.clone().scan(&Predicate::new()).unwrap());
+    let batches = scans.flatten().map(Result::unwrap).chain(snapshot.hot_batches().unwrap());
+    for batch in batches {
+        for span in batch.spans() {
+            *found.entry(u64::from_be_bytes(*span.span_id().as_bytes())).or_default() += 1;
         }
     }
     found

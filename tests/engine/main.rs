@@ -14,6 +14,7 @@
 //! | verify | is damage anywhere found, and is a sound store clean? |
 //! | checkpoint | is a copy whole, and what is left of one that failed? |
 //! | rebuild | is a lost manifest made again as it was? |
+//! | flips | every byte of a store flipped, cut, in a wrong place |
 //! | json | what becomes of OTLP/JSON, good and bad? |
 //! | export | are spans that were exported the same spans again? |
 //! | real | are real traces stored as an independent reader read them? |
@@ -21,6 +22,7 @@
 //! | fuzzed | the bodies of the fuzz targets, on seeds |
 #![allow(clippy::unwrap_used)] // in tests, a panic with its place is the answer
 
+mod allocator;
 mod bad_requests;
 mod bad_spans;
 mod checkpoint;
@@ -30,7 +32,9 @@ mod damage;
 mod differential;
 mod export;
 mod faults;
+mod flips;
 mod fuzzed;
+mod golden;
 mod json;
 mod lifecycle;
 mod opening;
@@ -38,5 +42,6 @@ mod readers;
 mod real;
 mod rebuild;
 mod rows;
+mod tap;
 mod traces;
 mod verify;
