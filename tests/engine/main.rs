@@ -15,6 +15,7 @@
 //! | checkpoint | is a copy whole, and what is left of one that failed? |
 //! | rebuild | is a lost manifest made again as it was? |
 //! | flips | every byte of a store flipped, cut, in a wrong place |
+//! | killed | a process that writes is killed, at random and at every call |
 //! | json | what becomes of OTLP/JSON, good and bad? |
 //! | export | are spans that were exported the same spans again? |
 //! | real | are real traces stored as an independent reader read them? |
@@ -36,6 +37,7 @@ mod flips;
 mod fuzzed;
 mod golden;
 mod json;
+mod killed;
 mod lifecycle;
 mod opening;
 mod readers;
