@@ -14,6 +14,7 @@
 //! | verify | is damage anywhere found, and is a sound store clean? |
 //! | checkpoint | is a copy whole, and what is left of one that failed? |
 //! | rebuild | is a lost manifest made again as it was? |
+//! | full_disk | a real disk that is full |
 //! | flips | every byte of a store flipped, cut, in a wrong place |
 //! | killed | a process that writes is killed, at random and at every call |
 //! | json | what becomes of OTLP/JSON, good and bad? |
@@ -34,6 +35,7 @@ mod differential;
 mod export;
 mod faults;
 mod flips;
+mod full_disk;
 mod fuzzed;
 mod golden;
 mod json;
