@@ -4,6 +4,7 @@
 //! |---|---|
 //! | differential | does the engine take and give what prost and the rules say? |
 //! | bad_spans | what becomes of each kind of bad span? |
+//! | bad_inputs | and of bad directories? |
 //! | bad_requests | and of bad requests? |
 //! | lifecycle | opening, closing, locks, readers beside the writer |
 //! | opening | what opening does and leaves alone, newer formats, full disks, clocks that are wrong |
@@ -17,6 +18,8 @@
 //! | full_disk | a real disk that is full |
 //! | flips | every byte of a store flipped, cut, in a wrong place |
 //! | killed | a process that writes is killed, at random and at every call |
+//! | log_format | is the log what docs/format.md says? |
+//! | promises | single promises that no other file asks for |
 //! | json | what becomes of OTLP/JSON, good and bad? |
 //! | export | are spans that were exported the same spans again? |
 //! | real | are real traces stored as an independent reader read them? |
@@ -25,6 +28,7 @@
 #![allow(clippy::unwrap_used)] // in tests, a panic with its place is the answer
 
 mod allocator;
+mod bad_inputs;
 mod bad_requests;
 mod bad_spans;
 mod checkpoint;
@@ -42,6 +46,8 @@ mod json;
 mod killed;
 mod lifecycle;
 mod opening;
+mod log_format;
+mod promises;
 mod readers;
 mod real;
 mod rebuild;
