@@ -37,6 +37,9 @@ impl StoreClock {
     /// request's.
     pub fn ingest(&mut self, reading_ns: i64) -> i64 {
         self.ingest_ns = self.ingest_ns.max(reading_ns);
+        if planted!("ingest_time_goes_back") {
+            self.ingest_ns = reading_ns;
+        }
         self.retention(reading_ns);
         self.ingest_ns
     }

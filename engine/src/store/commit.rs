@@ -252,7 +252,7 @@ impl Inner {
             return Err(self.after_failed_write(log, cut, error));
         }
         log.dirty_since.get_or_insert_with(Instant::now);
-        if self.options.durability == Durability::Sync {
+        if self.options.durability == Durability::Sync && !planted!("ack_before_sync") {
             self.sync_log(log)?;
         }
         Ok((records, first_sequence))
@@ -268,6 +268,7 @@ impl Inner {
     /// When even that failed, nobody knows what stands there.
     fn after_failed_write(&self, log: &mut Log, cut: Result<()>, error: Error) -> Error {
         match cut {
+            Ok(()) if planted!("full_disk_is_final") && error.is_full_disk() => self.poison(&error),
             Ok(()) => {
                 log.leave();
                 log.dirty_since = None;

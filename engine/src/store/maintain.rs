@@ -27,7 +27,11 @@ impl Inner {
         loop {
             let next = lock(&self.state).sealed.front().cloned();
             let Some(sealed) = next else { return Ok(()) };
-            self.flush_one(turn, &sealed)?;
+            let flushed = self.flush_one(turn, &sealed);
+            if flushed.is_err() && planted!("sealed_dropped_on_failure") {
+                lock(&self.state).sealed.pop_front();
+            }
+            flushed?;
         }
     }
 
@@ -58,7 +62,14 @@ impl Inner {
             );
             next.segments.push(flushed.entry);
         }
+        if planted!("log_removed_before_commit") {
+            self.remove_logs(sealed);
+        }
         self.commit_version(&mut next)?;
+        if planted!("published_in_two_steps") {
+            drop(lock(&self.state).publish(next.clone(), new.clone()));
+            self.remove_logs(sealed);
+        }
         let obsolete = lock(&self.state).publish_flushed(next, new);
         drop(obsolete);
         self.room.notify_all();
@@ -199,7 +210,7 @@ pub fn commit(fs: &dyn Fs, store: &Path, version: &Version) -> Result<()> {
 /// Frees the disk space that is kept back; whether there was any.
 pub fn give_up_reserve(fs: &dyn Fs, store: &Path) -> Result<bool> {
     let reserve = names::reserve(store);
-    let taken = fs.exists(&reserve)?;
+    let taken = fs.exists(&reserve)? && !planted!("reserve_kept");
     if taken {
         fs.remove(&reserve)?;
     }

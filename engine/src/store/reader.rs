@@ -200,7 +200,15 @@ impl Tail {
     /// Reads the records that came since. Bytes that are no record yet end the look: the writer may
     /// be in the middle of them.
     fn read_on(&mut self, flushed_sequence: u64) -> Result<()> {
-        while let Step::Record(found) = self.reader.step()? {
+        loop {
+            let found = match self.reader.step()? {
+                Step::Record(found) => found,
+                Step::Bad if planted!("reader_skips_unfinished") => match self.reader.resync()? {
+                    Some(found) => found,
+                    None => return Ok(()),
+                },
+                Step::Bad | Step::End => return Ok(()),
+            };
             let sequence = found.header.sequence;
             if found.is_seal() || sequence <= flushed_sequence {
                 continue;
@@ -215,6 +223,5 @@ impl Tail {
             let batch = HotBatch::new(vec![replayed.walked.request]);
             self.memtable.insert(batch, sequence, ingest);
         }
-        Ok(())
     }
 }

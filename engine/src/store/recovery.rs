@@ -71,7 +71,8 @@ pub fn recover(
     let files = fs.list(&names::wal_dir(store))?;
     let mut numbers: Vec<u64> =
         files.iter().filter_map(|name| names::number(name, names::WAL)).collect();
-    numbers.retain(|number| *number >= recovered.version.wal_floor);
+    let floor = recovered.version.wal_floor;
+    numbers.retain(|number| *number >= floor || planted!("replayed_twice"));
     for (at, number) in numbers.iter().enumerate() {
         let last = at + 1 == numbers.len();
         replay(&**fs, store, &mut recovered, *number, last, decode, report)?;
@@ -140,7 +141,8 @@ fn tidy(fs: &dyn Fs, store: &Path, version: &Version, report: &mut RecoveryRepor
         fs.create_dir_all(&dir)?;
         for name in fs.list(&dir)? {
             let path = dir.join(&name);
-            let old_wal = names::number(&name, names::WAL).is_some_and(|n| n < version.wal_floor);
+            let old_wal = names::number(&name, names::WAL)
+                .is_some_and(|n| n < version.wal_floor && !planted!("replayed_twice"));
             let segment = names::number(&name, names::SEGMENT)
                 .filter(|n| version.segments.iter().all(|entry| entry.number != *n));
             if names::is_tmp(&name) || old_wal || segment.is_some_and(|n| n < version.next_segment)
@@ -226,7 +228,9 @@ fn replay(
         report,
     };
     file.run(fs, store, &mut reader, last)?;
-    recovered.next_sequence = recovered.next_sequence.max(file.next_sequence);
+    if !planted!("sequences_reused") {
+        recovered.next_sequence = recovered.next_sequence.max(file.next_sequence);
+    }
     let damaged = file.report.damage.len() > damage_before;
     if file.memtable.facts().rows > 0 || damaged {
         // The next file will say that all of this is durable: it must be so before.
@@ -305,7 +309,7 @@ impl FileReplay<'_> {
             self.report.damage.push(missing(path, record.offset, self.next_sequence, sequence));
         }
         self.next_sequence = sequence + 1;
-        if sequence <= self.flushed_sequence {
+        if sequence <= self.flushed_sequence && !planted!("replayed_twice") {
             self.report.records_skipped += 1;
             return;
         }
@@ -328,7 +332,13 @@ impl FileReplay<'_> {
 
 /// Whether a later record, or the seal, says that the record with this sequence was durable.
 pub fn durable_beyond(reader: &mut WalReader, sequence: u64) -> Result<bool> {
+    if planted!("tail_taken_for_damage") {
+        return Ok(true);
+    }
     while let Some(record) = reader.resync()? {
+        if planted!("middle_taken_for_tail") {
+            break;
+        }
         if record.is_seal() || record.header.durable_sequence >= sequence {
             return Ok(true);
         }
@@ -340,7 +350,7 @@ pub fn durable_beyond(reader: &mut WalReader, sequence: u64) -> Result<bool> {
 /// cut off, so that the numbers of its records can be used again. Returns where it was put.
 fn cut(fs: &dyn Fs, store: &Path, reader: &mut WalReader, at: u64) -> Result<PathBuf> {
     reader.seek(at);
-    let rest = reader.rest()?;
+    let rest = if planted!("tail_deleted") { Vec::new() } else { reader.rest()? };
     let dir = names::quarantine_dir(store);
     fs.create_dir_all(&dir)?;
     let name = reader.path().file_name().and_then(|n| n.to_str()).unwrap_or("wal");
