@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use amida_tests::named::{has_test, named_in_document, named_in_table, planted_in};
 use amida_tests::tidy::{
     FILE_LINES_MAX, banned_words, code_only, joined_literals, long_functions, public_types,
     quoted_error, rooms_named, strange_characters, titles, upward_imports, wide_lines,
@@ -203,6 +204,58 @@ fn troubleshooting_quotes_errors_that_exist() {
     assert!(parts.len() > 15, "{} quoted errors", parts.len());
     let gone = parts.into_iter().filter(|part| !code.contains(part.as_str()));
     none(gone.map(|part| format!("no source says {part:?}")).collect());
+}
+
+/// Whether one of these modules, by name and source, has the test.
+fn is_there(modules: &[(String, String)], test: &str) -> bool {
+    modules.iter().any(|(module, source)| has_test(module, source, test))
+}
+
+/// All sources with the names of their modules.
+fn modules() -> Vec<(String, String)> {
+    let name = |path: &Path| {
+        let named = if path.ends_with("mod.rs") { path.parent() } else { Some(path) };
+        let stem = named.and_then(Path::file_stem).unwrap_or_default();
+        stem.to_string_lossy().into_owned()
+    };
+    sources().iter().map(|path| (name(path), read(path))).collect()
+}
+
+#[test]
+fn the_promises_and_the_bad_inputs_name_tests_that_exist() {
+    let modules = modules();
+    let mut findings = Vec::new();
+    for (page, least) in [("durability.md", 30), ("testing.md", 40), ("track-record.md", 3)] {
+        let named = named_in_document(&read(&root().join("docs").join(page)));
+        assert!(named.len() >= least, "docs/{page} names {} tests", named.len());
+        let gone = named.into_iter().filter(|(_, test)| !is_there(&modules, test));
+        findings.extend(gone.map(|(line, test)| format!("docs/{page}:{line}: no test {test}")));
+    }
+    none(findings);
+}
+
+#[test]
+fn every_planted_mistake_has_a_place_and_a_test() {
+    let modules = modules();
+    let list = read(&root().join("engine/src/planted.rs"));
+    let listed = |name: &str| list.contains(&format!("    (\"{name}\", "));
+    let table = named_in_table(&read(&root().join("tests/planted/bugs.txt")));
+    assert!(table.len() >= 30, "{} planted mistakes", table.len());
+    let engine = files(&root().join("engine/src"), "rs");
+    let planted: String = engine.iter().map(|path| read(path)).collect();
+    let planted = planted_in(&planted);
+    let mut findings = Vec::new();
+    for (name, test) in &table {
+        if !listed(name) || !planted.contains(&name.as_str()) {
+            findings.push(format!("tests/planted/bugs.txt: {name} is not planted"));
+        }
+        if !is_there(&modules, test) {
+            findings.push(format!("tests/planted/bugs.txt: no test {test}"));
+        }
+    }
+    let unknown = planted.iter().filter(|name| !table.iter().any(|(known, _)| known == *name));
+    findings.extend(unknown.map(|name| format!("tests/planted/bugs.txt: nothing on {name}")));
+    none(findings);
 }
 
 mod the_checks_themselves {

@@ -11,6 +11,7 @@
 //! | otlp_json | a reader of OTLP/JSON to hold the engine's against |
 //! | known | a store against what is known of real traces |
 //! | real | real traces and what is known of them |
+//! | named | tests that documents name |
 //! | tidy | the rules of the house as functions over source text |
 
 pub use futures_executor::block_on;
@@ -19,6 +20,7 @@ pub mod compare;
 pub mod corpus;
 pub mod known;
 pub mod mutate;
+pub mod named;
 pub mod oracle;
 pub mod otlp_json;
 pub mod real;
