@@ -2,11 +2,13 @@
 //! checksum covers, what a record claims, and which records are none.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
-use amida::{CrashModel, Fs, MemoryFs, Store};
+use amida::{Clock, CrashModel, Fs, MemoryFs, Store};
 use bytes::Bytes;
 
-use crate::common::{DIR, numbers, once, one_span, open};
+use crate::common::{DIR, NOW_NS, numbers, once, one_span, open, options};
 
 /// A record as it stands in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +99,35 @@ fn a_log_is_what_its_documentation_says_and_claims_only_what_was_synced() {
     // By then the first ones had been acknowledged.
     assert!(requests[28].durable >= 1 && requests[0].durable == 0);
     assert_eq!((seal.sequence, seal.payload.as_slice()), (30, &29_u64.to_le_bytes()[..]));
+}
+
+/// A clock that is an hour earlier at each look.
+#[derive(Debug)]
+struct Backwards(AtomicI64);
+
+impl Clock for Backwards {
+    fn now_ns(&self) -> i64 {
+        self.0.fetch_sub(3_600_000_000_000, Ordering::SeqCst)
+    }
+}
+
+#[test]
+fn the_time_of_ingest_never_goes_back_not_even_when_a_store_is_opened_again() {
+    let fs = MemoryFs::new();
+    let clock = Arc::new(Backwards(AtomicI64::new(NOW_NS)));
+    let mut times = Vec::new();
+    for round in 0..2 {
+        let store = options(&fs).clock(clock.clone()).open(DIR).unwrap();
+        for number in 0..3 {
+            let _ = store.append_otlp(one_span(1 + round * 3 + number)).unwrap();
+        }
+        let (_, log) = newest_log(&fs);
+        // The payload begins with it.
+        times.extend(records(&log).iter().map(|record| u64_at(&record.payload, 0)));
+        store.close().unwrap();
+    }
+    assert_eq!(times.len(), 6);
+    assert!(times.is_sorted(), "{times:?}");
 }
 
 /// CRC-32 of no bytes is 0: a length of zero would make a record of any twelve zeros.
