@@ -17,6 +17,8 @@ use crate::common::{NOW_NS, number_from};
 
 /// Size of the disk.
 const DISK_BYTES: u64 = 16 << 20;
+/// Most room that a level begins with: merging what fills it takes as much again, and a log 4 MiB.
+const ROOM_BYTES_MAX: u64 = 5 << 20;
 /// Requests that are tried at most before the disk must be full.
 const REQUESTS_MAX: usize = 2_000;
 
@@ -88,7 +90,7 @@ fn the_levels_of_a_small_disk() {
     let levels = number_from("AMIDA_FULL_LEVELS", 64);
     let mut refused = 0;
     for level in 0..levels {
-        let room = (64 << 10) + (level * 7 % levels) * (8 << 20) / levels;
+        let room = (64 << 10) + (level * 7 % levels) * ROOM_BYTES_MAX / levels;
         refused += fill(Path::new(&home), level, room);
     }
     println!("{levels} levels of a full disk, {refused} requests refused");
