@@ -37,6 +37,7 @@
 //! | store spans | [`Store`], [`Options`], [`Durability`], [`Retention`], [`RequestBuilder`] |
 //! | know what became of them | [`Receipt`], [`Pending`], [`Stats`], [`Error`] |
 //! | read | [`Snapshot`], [`Predicate`], [`SpanBatch`], [`SpanRef`], [`Trace`], [`Waterfall`] |
+//! | read around damage | [`Snapshot::allow_partial`], [`Missing`] |
 //! | pass spans on | [`spans_to_requests`], [`spans_to_json`] |
 //! | read beside a writer | [`Reader`] |
 //! | back up | [`Store::checkpoint`], [`Reader::checkpoint`], [`Checkpoint`] |
@@ -82,7 +83,7 @@ pub use otlp::build::{
 };
 pub use otlp::encode::{spans_to_json, spans_to_requests};
 pub use otlp::json::{JsonRequests, json_to_requests};
-pub use segment::Segment;
+pub use segment::{Missing, Segment};
 pub use snapshot::{CriticalPath, Scan, Snapshot, Trace, Waterfall};
 pub use store::{
     Checkpoint, Pending, Problem, Reader, Rebuild, RebuildReport, Receipt, RecoveryReport, Stats,

@@ -20,6 +20,7 @@
 //! | killed | a process that writes is killed, at random and at every call |
 //! | log_format | is the log what docs/format.md says? |
 //! | promises | single promises that no other file asks for |
+//! | partial | and what is answered from the rest? |
 //! | json | what becomes of OTLP/JSON, good and bad? |
 //! | export | are spans that were exported the same spans again? |
 //! | real | are real traces stored as an independent reader read them? |
@@ -48,6 +49,7 @@ mod lifecycle;
 mod opening;
 mod log_format;
 mod promises;
+mod partial;
 mod readers;
 mod real;
 mod rebuild;

@@ -5,6 +5,7 @@
 //! | corpus | seeded traces as real services send them |
 //! | wild | seeded requests with every field random |
 //! | wire | protobuf messages as trees of fields, to take apart and put together |
+//! | damaged | a store with a damaged segment |
 //! | mutate | damaged and re-encoded requests |
 //! | oracle | which spans of a request a store must hold, and as which rows |
 //! | compare | expected rows against those of a store |
@@ -18,6 +19,7 @@ pub use futures_executor::block_on;
 
 pub mod compare;
 pub mod corpus;
+pub mod damaged;
 pub mod known;
 pub mod mutate;
 pub mod named;

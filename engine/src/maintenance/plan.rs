@@ -50,13 +50,19 @@ impl CompactionLimits {
     }
 }
 
-/// The next merge that the background does: neighbours in order of ingest, of about one size.
-pub fn next_merge(version: &Version, limits: &CompactionLimits) -> Option<Range<usize>> {
+/// The next merge that the background does: neighbours in order of ingest, of about one size. What
+/// is not `sound` stays as it is, and so nothing is merged across it.
+pub fn next_merge(
+    version: &Version,
+    limits: &CompactionLimits,
+    sound: impl Fn(&SegmentEntry) -> bool,
+) -> Option<Range<usize>> {
     let segments = &version.segments;
     let mut start = 0;
     while start < segments.len() {
         let tier = tier(segments[start].bytes);
-        let len = segments[start..].iter().take_while(|s| self::tier(s.bytes) == tier).count();
+        let alike = |s: &&SegmentEntry| self::tier(s.bytes) == tier && sound(s);
+        let len = segments[start..].iter().take_while(alike).count().max(1);
         if len >= FAN_IN {
             let run = longest_allowed(segments, start..start + len, limits);
             if run.len() >= FAN_IN {
@@ -70,11 +76,18 @@ pub fn next_merge(version: &Version, limits: &CompactionLimits) -> Option<Range<
 
 /// All merges that bring the store to the fewest segments, for a compaction that was asked for;
 /// from the newest to the oldest, so that earlier positions stay valid while they are carried out.
-pub fn all_merges(version: &Version, limits: &CompactionLimits) -> Vec<Range<usize>> {
+/// `sound` as for `next_merge`.
+pub fn all_merges(
+    version: &Version,
+    limits: &CompactionLimits,
+    sound: impl Fn(&SegmentEntry) -> bool,
+) -> Vec<Range<usize>> {
+    let segments = &version.segments;
     let mut merges = Vec::new();
     let mut start = 0;
-    while start < version.segments.len() {
-        let run = longest_allowed(&version.segments, start..version.segments.len(), limits);
+    while start < segments.len() {
+        let len = segments[start..].iter().take_while(|s| sound(s)).count();
+        let run = longest_allowed(segments, start..start + len, limits);
         if run.len() > 1 {
             merges.push(run.clone());
         }

@@ -31,24 +31,39 @@ fn limits(mib: u64) -> CompactionLimits {
     CompactionLimits::new(mib << 20, &Retention::forever())
 }
 
+fn all(_: &SegmentEntry) -> bool {
+    true
+}
+
+#[test]
+fn nothing_is_merged_across_a_damaged_segment_and_its_neighbours_are() {
+    let sound = |entry: &SegmentEntry| entry.number != 3;
+    assert_eq!(next_merge(&version(&[2; 6]), &limits(1024), sound), None);
+    assert_eq!(next_merge(&version(&[2; 7]), &limits(1024), sound), Some(3..7));
+    assert_eq!(all_merges(&version(&[2; 7]), &limits(1024), sound), [3..7, 0..2]);
+    let none = |_: &SegmentEntry| false;
+    assert_eq!(next_merge(&version(&[2; 7]), &limits(1024), none), None);
+    assert!(all_merges(&version(&[2; 7]), &limits(1024), none).is_empty());
+}
+
 #[test]
 fn four_neighbours_of_one_size_are_merged_and_fewer_are_not() {
-    assert_eq!(next_merge(&version(&[2, 2, 2]), &limits(1024)), None);
-    assert_eq!(next_merge(&version(&[2, 3, 2, 2]), &limits(1024)), Some(0..4));
-    assert_eq!(next_merge(&version(&[64, 2, 2, 64, 2, 2, 2, 2]), &limits(1024)), Some(4..8));
+    assert_eq!(next_merge(&version(&[2, 2, 2]), &limits(1024), all), None);
+    assert_eq!(next_merge(&version(&[2, 3, 2, 2]), &limits(1024), all), Some(0..4));
+    assert_eq!(next_merge(&version(&[64, 2, 2, 64, 2, 2, 2, 2]), &limits(1024), all), Some(4..8));
 }
 
 #[test]
 fn a_merge_stays_below_the_largest_segment_and_spans_a_bounded_time() {
-    assert_eq!(next_merge(&version(&[2, 2, 2, 2, 2, 2]), &limits(9)), Some(0..4));
-    assert_eq!(next_merge(&version(&[2, 2, 2, 2]), &limits(7)), None);
-    assert_eq!(all_merges(&version(&[2, 2, 2, 2, 2]), &limits(5)), [2..4, 0..2]);
+    assert_eq!(next_merge(&version(&[2, 2, 2, 2, 2, 2]), &limits(9), all), Some(0..4));
+    assert_eq!(next_merge(&version(&[2, 2, 2, 2]), &limits(7), all), None);
+    assert_eq!(all_merges(&version(&[2, 2, 2, 2, 2]), &limits(5), all), [2..4, 0..2]);
     let mut old = version(&[2, 2, 2, 2]);
     old.segments[0].ingest_times = (-3601 * 8 * SECOND, -3601 * 8 * SECOND);
     let limits = CompactionLimits::new(1 << 40, &Retention::max_age(Duration::from_secs(8)));
-    assert_eq!(next_merge(&old, &limits), None);
+    assert_eq!(next_merge(&old, &limits, all), None);
     let newer_three = std::iter::once(1..4).collect::<Vec<_>>();
-    assert_eq!(all_merges(&old, &limits), newer_three);
+    assert_eq!(all_merges(&old, &limits, all), newer_three);
 }
 
 #[test]
@@ -69,8 +84,8 @@ fn what_one_drop_of_retention_removes_is_small() {
     let limits = CompactionLimits::new(1 << 30, &Retention::forever().max_bytes(512 << 20));
     assert_eq!(limits.segment_bytes_max, 64 << 20);
     let many = version(&[8; 64]);
-    assert_eq!(next_merge(&many, &limits), Some(0..8));
-    assert!(all_merges(&many, &limits).iter().all(|run| run.len() == 8));
+    assert_eq!(next_merge(&many, &limits, all), Some(0..8));
+    assert!(all_merges(&many, &limits, all).iter().all(|run| run.len() == 8));
     // A segment that is too large all the same, from before or from elsewhere, is not dropped while
     // it is the newest.
     let bytes = |mib: u64| Retention::forever().max_bytes(mib << 20);

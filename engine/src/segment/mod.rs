@@ -26,12 +26,14 @@
 //! | reader | `Segment` |
 //! | rows | rows as span batches |
 //! | examine | everything in a file, read from the disk |
+//! | partial | reading around damage: `Missing` |
 
 mod columns;
 mod examine;
 mod footer;
 mod format;
 mod index;
+mod partial;
 mod promote;
 mod reader;
 mod rows;
@@ -47,5 +49,6 @@ mod tests;
 pub use self::examine::{Description, Visitor, describe, examine};
 pub use self::footer::MetadataCache;
 pub use self::format::Origin;
+pub use self::partial::{LeftOut, Missing};
 pub use self::reader::Segment;
 pub use self::writer::{SegmentSummary, SegmentWriter};

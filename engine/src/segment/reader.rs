@@ -12,6 +12,7 @@ use parquet::file::metadata::ParquetMetaData;
 use super::footer::{Footer, MetadataCache};
 use super::format::{BODY_OFFSET, HEADER_OFFSET, Header};
 use super::index::TraceIndex;
+use super::partial::{LeftOut, is_damage};
 use super::rows;
 use super::source::Source;
 use crate::error::{Error, Result};
@@ -50,6 +51,7 @@ pub struct Segment {
     cache_key: u64,
     index: OnceLock<Arc<TraceIndex>>,
     obsolete: AtomicBool,
+    damage: OnceLock<Error>,
 }
 
 impl Segment {
@@ -85,6 +87,7 @@ impl Segment {
             cache_key: cache.next_key(),
             index: OnceLock::new(),
             obsolete: AtomicBool::new(false),
+            damage: OnceLock::new(),
         })
     }
 
@@ -182,11 +185,47 @@ impl Segment {
     /// # Errors
     /// `Corrupt` when what holds them is damaged.
     pub fn read_trace(&self, id: TraceId) -> Result<Vec<SpanBatch>> {
-        let candidates = self.trace_rows(id)?;
+        self.read_trace_around(id, None)
+    }
+
+    /// The same, with a list around what is damaged.
+    ///
+    /// # Errors
+    /// As `read_trace`; with a list nothing that is damaged.
+    pub(crate) fn read_trace_around(
+        &self,
+        id: TraceId,
+        left_out: Option<&LeftOut>,
+    ) -> Result<Vec<SpanBatch>> {
+        let candidates = match self.candidates(id, left_out) {
+            Ok(candidates) => candidates,
+            Err(error) => return self.leave_out(error, left_out).map(|()| Vec::new()),
+        };
         if candidates.is_empty() {
             return Ok(Vec::new());
         }
-        rows::only_trace(self.read_rows(&candidates)?, id)
+        match self.footer() {
+            Ok(footer) => {
+                let candidates = rows::around(self, &footer, candidates, left_out)?;
+                rows::only_trace(rows::read(&self.blob, &footer, &candidates)?, id)
+            }
+            Err(error) => self.leave_out(error, left_out).map(|()| Vec::new()),
+        }
+    }
+
+    /// As `trace_rows`. With a list, all rows where neither index nor ids can be read: which row
+    /// groups are sound is seen when they are read.
+    pub(super) fn candidates(
+        &self,
+        id: TraceId,
+        left_out: Option<&LeftOut>,
+    ) -> Result<Vec<Range<u64>>> {
+        match self.trace_rows(id) {
+            Err(error) if left_out.is_some() && is_damage(&error) => {
+                Ok(std::iter::once(0..self.rows()).collect())
+            }
+            candidates => candidates,
+        }
     }
 
     /// The spans in these ranges of rows, in order; ranges are sorted and do not overlap.
@@ -204,7 +243,23 @@ impl Segment {
     /// # Errors
     /// `Corrupt` when what holds them is damaged.
     pub fn trace_ids_between(&self, low: &[u8; 16], high: &[u8; 16]) -> Result<Vec<TraceId>> {
-        rows::trace_ids(&self.blob, &*self.footer()?, low, high)
+        self.trace_ids_around(low, high, None)
+    }
+
+    /// The same, with a list around what is damaged.
+    ///
+    /// # Errors
+    /// As `trace_ids_between`; with a list nothing that is damaged.
+    pub(crate) fn trace_ids_around(
+        &self,
+        low: &[u8; 16],
+        high: &[u8; 16],
+        left_out: Option<&LeftOut>,
+    ) -> Result<Vec<TraceId>> {
+        match self.footer() {
+            Ok(footer) => rows::trace_ids(self, &footer, low, high, left_out),
+            Err(error) => self.leave_out(error, left_out).map(|()| Vec::new()),
+        }
     }
 
     /// Reads the whole file from the disk, not through the map, and checks every checksum.
@@ -222,6 +277,25 @@ impl Segment {
             return Err(Error::corrupt(self.path(), HEADER_OFFSET as u64, what));
         }
         self.blob.verify(file.as_ref())
+    }
+
+    /// Checks the footer's bytes, without parsing them.
+    ///
+    /// # Errors
+    /// `Corrupt` when they are not what was written.
+    pub fn check_footer(&self) -> Result<()> {
+        self.blob.read(self.header.footer()).map(drop)
+    }
+
+    /// Remembers that it could not be merged, and why.
+    pub(crate) fn set_damage(&self, error: Error) {
+        // The first cause is kept.
+        let _ = self.damage.set(error);
+    }
+
+    /// Why it could not be merged.
+    pub(crate) fn damage(&self) -> Option<&Error> {
+        self.damage.get()
     }
 
     /// Removes the file once nobody holds this segment any more.

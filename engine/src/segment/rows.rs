@@ -15,6 +15,7 @@ use parquet::file::statistics::Statistics;
 
 use super::footer::Footer;
 use super::index::{IndexBuilder, TraceIndex};
+use super::partial::LeftOut;
 use super::reader::Segment;
 use super::source::Source;
 use crate::error::{Error, Result};
@@ -99,24 +100,48 @@ impl Segment {
         self: Arc<Self>,
         predicate: &Predicate,
     ) -> Result<impl Iterator<Item = Result<SpanBatch>> + Send + use<>> {
-        let footer = self.footer()?;
+        self.scan_around(predicate, None)
+    }
+
+    /// The same, with a list around what is damaged.
+    ///
+    /// # Errors
+    /// As `scan`; with a list nothing that is damaged.
+    pub(crate) fn scan_around(
+        self: Arc<Self>,
+        predicate: &Predicate,
+        left_out: Option<&LeftOut>,
+    ) -> Result<impl Iterator<Item = Result<SpanBatch>> + Send + use<>> {
+        let candidates = predicate.trace_id.map(|id| self.candidates(id, left_out)).transpose()?;
+        if candidates.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(SegmentScan { rows: None, _segment: self });
+        }
+        let footer = match self.footer() {
+            Ok(footer) => footer,
+            Err(error) => {
+                self.leave_out(error, left_out)?;
+                return Ok(SegmentScan { rows: None, _segment: self });
+            }
+        };
         let columns: Vec<usize> = SPAN_COLUMNS.collect();
-        let rows = if let Some(id) = predicate.trace_id {
-            let (groups, selection) = select(&footer, &self.trace_rows(id)?)?;
+        let rows = if let Some(candidates) = candidates {
+            let candidates = around(&self, &footer, candidates, left_out)?;
+            let (groups, selection) = select(&footer, &candidates)?;
             Rows::new(self.source(), &footer, groups, Some(selection), &columns)?
         } else {
             let groups = footer.metadata().row_groups().iter().enumerate();
             let groups = groups.filter(|(_, group)| may_match(group, predicate));
             let groups = groups.map(|(at, _)| at).collect();
+            let groups = self.sound(groups, &columns, None, left_out)?;
             Rows::new(self.source(), &footer, groups, None, &columns)?
         };
-        Ok(SegmentScan { rows, _segment: self })
+        Ok(SegmentScan { rows: Some(rows), _segment: self })
     }
 }
 
 /// The batches of a scan. It holds on to its segment, so that the file stays.
 struct SegmentScan {
-    rows: Rows,
+    rows: Option<Rows>,
     _segment: Arc<Segment>,
 }
 
@@ -124,8 +149,39 @@ impl Iterator for SegmentScan {
     type Item = Result<SpanBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.rows.next()
+        self.rows.as_mut()?.next()
     }
+}
+
+/// Those of the rows that lie in row groups which can be read; what is damaged is put on the list.
+pub fn around(
+    segment: &Segment,
+    footer: &Footer,
+    ranges: Vec<Range<u64>>,
+    left_out: Option<&LeftOut>,
+) -> Result<Vec<Range<u64>>> {
+    let columns: Vec<usize> = SPAN_COLUMNS.collect();
+    around_columns(segment, footer, ranges, &columns, left_out)
+}
+
+fn around_columns(
+    segment: &Segment,
+    footer: &Footer,
+    ranges: Vec<Range<u64>>,
+    columns: &[usize],
+    left_out: Option<&LeftOut>,
+) -> Result<Vec<Range<u64>>> {
+    if left_out.is_none() {
+        return Ok(ranges);
+    }
+    let (groups, _) = select(footer, &ranges)?;
+    let mut kept = Vec::new();
+    for group in segment.sound(groups, columns, Some(&ranges), left_out)? {
+        let (rows, _) = segment.row_group(group)?;
+        let within = |range: &Range<u64>| range.start.max(rows.start)..range.end.min(rows.end);
+        kept.extend(ranges.iter().map(within).filter(|range| range.start < range.end));
+    }
+    Ok(kept)
 }
 
 /// Reads ranges of rows.
@@ -224,10 +280,11 @@ pub fn build_index(blob: &Arc<Blob>, footer: &Footer) -> Result<TraceIndex> {
 
 /// The ids from `low` to `high`, without doubles, in order.
 pub fn trace_ids(
-    blob: &Arc<Blob>,
+    segment: &Segment,
     footer: &Footer,
     low: &[u8; 16],
     high: &[u8; 16],
+    left_out: Option<&LeftOut>,
 ) -> Result<Vec<TraceId>> {
     let mut found = Vec::new();
     let mut last = None;
@@ -242,11 +299,12 @@ pub fn trace_ids(
         );
         first_row += rows;
     }
+    let pages = around_columns(segment, footer, pages, &[col::TRACE_ID], left_out)?;
     let (groups, selection) = select(footer, &pages)?;
     if groups.is_empty() {
         return Ok(found);
     }
-    let source = Source::map(blob);
+    let source = segment.source();
     let mut rows = Rows::new(source, footer, groups, Some(selection), &[col::TRACE_ID])?;
     while let Some(batch) = rows.next_record_batch() {
         for_ids(&batch?, |id| {

@@ -1,11 +1,14 @@
 //! Reading: one consistent, immutable view of the store, in memory rows and segments together.
 //!
 //! It promises that a snapshot never changes, that every span that was acknowledged before it was
-//! taken is in it exactly once, and that no file it needs is removed while it lives.
+//! taken is in it exactly once, and that no file it needs is removed while it lives. What is
+//! damaged is an error that names the file; only a partial view leaves it out, and then says what.
 //!
 //! | file | purpose |
 //! |---|---|
 //! | mod | `Snapshot`, `Scan` |
+//! | partial | views that read around damage |
+//! | segments | the segments of a version, open or not |
 //! | trace | `Trace`: the spans of one trace and how they hang together |
 //! | ids | which row a span id means where several have it |
 //! | critical | `CriticalPath`: what the duration of the root consists of |
@@ -13,6 +16,8 @@
 
 mod critical;
 mod ids;
+mod partial;
+mod segments;
 mod trace;
 mod waterfall;
 
@@ -23,6 +28,7 @@ use arrow::array::BooleanArray;
 use arrow::compute::filter_record_batch;
 
 pub use self::critical::CriticalPath;
+pub use self::segments::Segments;
 pub use self::trace::Trace;
 pub use self::waterfall::Waterfall;
 use crate::error::{Error, Result};
@@ -31,7 +37,7 @@ use crate::model::batch::SpanBatch;
 use crate::model::catalog::Catalog;
 use crate::model::ids::TraceId;
 use crate::model::predicate::Predicate;
-use crate::segment::Segment;
+use crate::segment::{LeftOut, Segment};
 
 /// The store as it was at one moment: immutable, cheap to clone, `Send` and `Sync`.
 ///
@@ -57,12 +63,19 @@ use crate::segment::Segment;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// What is damaged on the disk is an error of whatever needs it, and of nothing else: see
+/// `allow_partial` for an answer from the rest.
 #[derive(Debug, Clone)]
-pub struct Snapshot(Arc<Parts>);
+pub struct Snapshot {
+    parts: Arc<Parts>,
+    /// Of a partial view: what its reads left out.
+    left_out: Option<Arc<LeftOut>>,
+}
 
 #[derive(Debug)]
 struct Parts {
-    segments: Arc<Vec<Arc<Segment>>>,
+    segments: Arc<Segments>,
     hot: Vec<MemtableView>,
     flushed_catalog: Arc<Catalog>,
     catalog: OnceLock<Arc<Catalog>>,
@@ -71,22 +84,25 @@ struct Parts {
 impl Snapshot {
     /// A view of these segments and memtables, oldest first.
     pub(crate) fn new(
-        segments: Arc<Vec<Arc<Segment>>>,
+        segments: Arc<Segments>,
         mut hot: Vec<MemtableView>,
         flushed_catalog: Arc<Catalog>,
     ) -> Self {
         hot.retain(|view| view.facts().rows > 0);
-        Self(Arc::new(Parts { segments, hot, flushed_catalog, catalog: OnceLock::new() }))
+        let parts = Parts { segments, hot, flushed_catalog, catalog: OnceLock::new() };
+        Self { parts: Arc::new(parts), left_out: None }
     }
 
     /// The trace with this id, looked up through the trace-ID index; `None` when no span has it.
     ///
     /// # Errors
-    /// `Corrupt` or `Io` when a segment that may hold the trace cannot be read.
+    /// `Corrupt` or `Io` when a segment that may hold the trace cannot be read: whatever its times
+    /// are, if it cannot be opened.
     pub fn trace(&self, id: TraceId) -> Result<Option<Trace>> {
+        self.check_unreadable(|_, _| true)?;
         let mut spans = Vec::new();
         for segment in self.segments() {
-            spans.extend(segment.read_trace(id)?);
+            spans.extend(segment.read_trace_around(id, self.left_out.as_deref())?);
         }
         spans.extend(self.hot_trace(id)?);
         Trace::new(id, &spans)
@@ -98,15 +114,16 @@ impl Snapshot {
     /// `Invalid` when the prefix is no hex or too long; `Corrupt` or `Io` from a segment.
     pub fn traces_with_prefix(&self, prefix: &str, max: usize) -> Result<Vec<TraceId>> {
         let (low, high) = prefix_bounds(prefix)?;
+        self.check_unreadable(|_, _| true)?;
         let mut found = BTreeSet::new();
         for segment in self.segments() {
-            found.extend(segment.trace_ids_between(&low, &high)?);
+            found.extend(segment.trace_ids_around(&low, &high, self.left_out.as_deref())?);
             while found.len() > max {
                 found.pop_last();
             }
         }
         let within = |id: &TraceId| (low..=high).contains(id.as_bytes());
-        found.extend(self.0.hot.iter().flat_map(MemtableView::trace_ids).filter(within));
+        found.extend(self.parts.hot.iter().flat_map(MemtableView::trace_ids).filter(within));
         Ok(found.into_iter().take(max).collect())
     }
 
@@ -114,8 +131,10 @@ impl Snapshot {
     /// segment's row group by trace.
     ///
     /// # Errors
-    /// `Corrupt` or `Io` when a segment cannot be opened for the scan; each batch may also fail.
+    /// `Corrupt` or `Io` when a segment that may hold such spans could not be opened; each batch
+    /// may also fail.
     pub fn scan(&self, predicate: &Predicate) -> Result<Scan> {
+        self.check_unreadable(|min, max| predicate.may_match_times(min, max))?;
         Ok(Scan {
             snapshot: self.clone(),
             predicate: predicate.clone(),
@@ -125,16 +144,20 @@ impl Snapshot {
         })
     }
 
-    /// Number of spans.
+    /// Number of spans that are stored, whether or not what holds them can be read.
     pub fn span_count(&self) -> u64 {
         let segments: u64 = self.segments().iter().map(|segment| segment.rows()).sum();
-        segments + self.0.hot.iter().map(|view| view.facts().rows).sum::<u64>()
+        let unreadable: u64 = self.parts.segments.unreadable.iter().map(|u| u.entry.rows).sum();
+        segments + unreadable + self.parts.hot.iter().map(|view| view.facts().rows).sum::<u64>()
     }
 
-    /// Earliest and latest start time in nanoseconds since the epoch; `None` without spans.
+    /// Earliest and latest start time of the same spans, in nanoseconds since the epoch; `None`
+    /// without spans.
     pub fn start_times(&self) -> Option<(i64, i64)> {
         let segments = self.segments().iter().filter(|s| s.rows() > 0).map(|s| s.start_times());
-        let hot = self.0.hot.iter().filter_map(|view| view.facts().start_times);
+        let unreadable = self.parts.segments.unreadable.iter().map(|u| u.entry.start_times);
+        let segments = segments.chain(unreadable);
+        let hot = self.parts.hot.iter().filter_map(|view| view.facts().start_times);
         segments.chain(hot).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
 
@@ -144,19 +167,19 @@ impl Snapshot {
     /// # Errors
     /// `Invalid` when spans in memory do not fit Arrow arrays.
     pub fn catalog(&self) -> Result<Arc<Catalog>> {
-        if let Some(catalog) = self.0.catalog.get() {
+        if let Some(catalog) = self.parts.catalog.get() {
             return Ok(catalog.clone());
         }
-        let catalog = if self.0.hot.is_empty() {
-            self.0.flushed_catalog.clone()
+        let catalog = if self.parts.hot.is_empty() {
+            self.parts.flushed_catalog.clone()
         } else {
-            let mut catalog = Catalog::clone(&self.0.flushed_catalog);
-            for view in &self.0.hot {
+            let mut catalog = Catalog::clone(&self.parts.flushed_catalog);
+            for view in &self.parts.hot {
                 catalog.merge(&view.catalog()?);
             }
             Arc::new(catalog)
         };
-        Ok(self.0.catalog.get_or_init(|| catalog).clone())
+        Ok(self.parts.catalog.get_or_init(|| catalog).clone())
     }
 
     /// The spans that are in no segment yet.
@@ -165,7 +188,7 @@ impl Snapshot {
     /// `Invalid` when they do not fit Arrow arrays.
     pub fn hot_batches(&self) -> Result<Vec<SpanBatch>> {
         let mut batches = Vec::new();
-        for view in &self.0.hot {
+        for view in &self.parts.hot {
             batches.extend(view.batches()?);
         }
         Ok(batches)
@@ -177,7 +200,7 @@ impl Snapshot {
     /// As `hot_batches`.
     pub fn hot_trace(&self, id: TraceId) -> Result<Vec<SpanBatch>> {
         let mut batches = Vec::new();
-        for view in &self.0.hot {
+        for view in &self.parts.hot {
             batches.extend(view.trace(id)?);
         }
         Ok(batches)
@@ -185,13 +208,13 @@ impl Snapshot {
 
     /// Earliest and latest start time of the spans that are in no segment yet; `None` without any.
     pub fn hot_start_times(&self) -> Option<(i64, i64)> {
-        let times = self.0.hot.iter().filter_map(|view| view.facts().start_times);
+        let times = self.parts.hot.iter().filter_map(|view| view.facts().start_times);
         times.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
 
-    /// The segments, in order of ingest.
+    /// The segments that could be opened, in order of ingest.
     pub fn segments(&self) -> &[Arc<Segment>] {
-        &self.0.segments
+        &self.parts.segments.open
     }
 }
 
@@ -251,7 +274,8 @@ impl Scan {
             self.next_segment += 1;
             let (min, max) = segment.start_times();
             if self.predicate.may_match_times(min, max) {
-                let batches = segment.clone().scan(&self.predicate);
+                let left_out = self.snapshot.left_out.as_deref();
+                let batches = segment.clone().scan_around(&self.predicate, left_out);
                 return Some(batches.map(|batches| Box::new(batches) as Batches));
             }
         }

@@ -1,15 +1,16 @@
 //! Carrying out maintenance on an open store: each step writes a file, commits a version, makes it
 //! visible, and only then lets go of what it replaced.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::state::Sealed;
 use super::{Inner, lock};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fs::{Fs, names};
 use crate::maintenance::plan::{self, CompactionLimits};
 use crate::maintenance::{compact, flush};
-use crate::manifest::{self, Version};
+use crate::manifest::{self, SegmentEntry, Version};
 use crate::options::Retention;
 use crate::otlp::walk::Reason;
 use crate::segment::Segment;
@@ -67,10 +68,10 @@ impl Inner {
         }
         self.commit_version(&mut next)?;
         if planted!("published_in_two_steps") {
-            drop(lock(&self.state).publish(next.clone(), new.clone()));
+            drop(lock(&self.state).publish(next.clone(), &new));
             self.remove_logs(sealed);
         }
-        let obsolete = lock(&self.state).publish_flushed(next, new);
+        let obsolete = lock(&self.state).publish_flushed(next, &new);
         drop(obsolete);
         self.room.notify_all();
         self.remove_logs(sealed);
@@ -105,27 +106,99 @@ impl Inner {
             return Ok(());
         };
         self.commit_version(&mut next)?;
-        let obsolete = lock(&self.state).publish(next, Vec::new());
-        drop(obsolete);
+        let before = lock(&self.state).publish(next, &[]);
+        let kept = lock(&self.state).segments.clone();
+        let gone = |path: &Path| kept.unreadable.iter().all(|unreadable| unreadable.path != path);
+        for damaged in before.unreadable.iter().filter(|unreadable| gone(&unreadable.path)) {
+            self.remove_unreadable(&damaged.path);
+        }
         Ok(())
     }
 
-    /// Does the next merge that is due; whether there was one.
+    /// Removes a dropped segment that nobody has open, since nobody could. One that stays is
+    /// removed when the store is opened the next time.
+    fn remove_unreadable(&self, path: &Path) {
+        match self.fs.remove(path) {
+            Ok(()) | Err(Error::Io { kind: std::io::ErrorKind::NotFound, .. }) => {}
+            Err(error) => self.counters.failed(&error),
+        }
+    }
+
+    /// Does the next merge that is due; whether to look for another.
     pub(super) fn compact_next(&self, turn: &Turn<'_>) -> Result<bool> {
-        let version = lock(&self.state).version.clone();
-        match plan::next_merge(&version, &self.compaction_limits()) {
-            Some(run) => self.merge(turn, run),
+        let (version, sound) = self.merge_inputs();
+        match plan::next_merge(&version, &self.compaction_limits(), sound) {
+            Some(run) => self.merge_or_set_aside(turn, run).map(|(merged, damage)| {
+                if let Some(damage) = &damage {
+                    self.counters.failed(damage);
+                }
+                merged || damage.is_some()
+            }),
             None => Ok(false),
         }
     }
 
-    /// Does all merges that make the store smaller in number of segments.
+    /// Does all merges that make the store smaller in number of segments; those around a damaged
+    /// segment too.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Io` of a damaged segment, when all else is done.
     pub(super) fn compact_all(&self, turn: &Turn<'_>) -> Result<()> {
-        let version = lock(&self.state).version.clone();
-        for run in plan::all_merges(&version, &self.compaction_limits()) {
-            self.merge(turn, run)?;
+        loop {
+            let (version, sound) = self.merge_inputs();
+            let mut again = false;
+            for run in plan::all_merges(&version, &self.compaction_limits(), sound) {
+                let (_, damage) = self.merge_or_set_aside(turn, run)?;
+                again |= damage.is_some();
+            }
+            if !again {
+                break;
+            }
         }
-        Ok(())
+        let segments = lock(&self.state).segments.clone();
+        match segments.open.iter().find_map(|segment| segment.damage()) {
+            Some(damage) => Err(damage.clone()),
+            None => segments.unreadable.first().map_or(Ok(()), |u| Err(u.error.clone())),
+        }
+    }
+
+    /// The version, and which of its segments can be merged as far as is known.
+    fn merge_inputs(&self) -> (Arc<Version>, impl Fn(&SegmentEntry) -> bool + use<>) {
+        let (version, segments) = {
+            let state = lock(&self.state);
+            (state.version.clone(), state.segments.clone())
+        };
+        let sound: HashSet<u64> = segments
+            .open
+            .iter()
+            .filter(|segment| segment.damage().is_none())
+            .map(|segment| segment.number())
+            .collect();
+        (version, move |entry: &SegmentEntry| sound.contains(&entry.number))
+    }
+
+    /// Merges; whether it was worth it. An input that turns out to be damaged is set aside, so that
+    /// it is not read again for ever and its neighbours are merged without it: then its error.
+    fn merge_or_set_aside(
+        &self,
+        turn: &Turn<'_>,
+        run: std::ops::Range<usize>,
+    ) -> Result<(bool, Option<Error>)> {
+        let error = match self.merge(turn, run) {
+            Ok(merged) => return Ok((merged, None)),
+            Err(error) => error,
+        };
+        let (Error::Corrupt { path, .. } | Error::Io { path, .. }) = &error else {
+            return Err(error);
+        };
+        let segments = lock(&self.state).segments.clone();
+        match segments.open.iter().find(|segment| segment.path() == path) {
+            Some(damaged) => {
+                damaged.set_damage(error.clone());
+                Ok((false, Some(error)))
+            }
+            None => Err(error),
+        }
     }
 
     fn compaction_limits(&self) -> CompactionLimits {
@@ -140,9 +213,9 @@ impl Inner {
         let entries = version.segments.get(run.clone()).unwrap_or_default();
         let inputs: Vec<Arc<Segment>> = entries
             .iter()
-            .filter_map(|entry| open.iter().find(|s| s.number() == entry.number).cloned())
+            .filter_map(|entry| open.open.iter().find(|s| s.number() == entry.number).cloned())
             .collect();
-        // A segment that could not be opened stays as it is.
+        // The plan has only segments that are open.
         if inputs.len() < entries.len() {
             return Ok(false);
         }
@@ -158,7 +231,7 @@ impl Inner {
         next.next_segment += 1;
         next.segments.splice(run, [entry]);
         self.commit_version(&mut next)?;
-        let obsolete = lock(&self.state).publish(next, vec![new]);
+        let obsolete = lock(&self.state).publish(next, &[new]);
         drop(obsolete);
         Ok(true)
     }

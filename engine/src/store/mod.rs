@@ -277,7 +277,7 @@ impl Store {
     /// allow.
     ///
     /// # Errors
-    /// As `flush`; `Corrupt` when a segment to be merged is damaged.
+    /// As `flush`; `Corrupt` or `Io` when a segment is damaged: it stays, and all else is done.
     pub fn compact(&self) -> Result<()> {
         self.flush()?;
         let inner = self.open_inner()?;

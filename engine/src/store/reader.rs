@@ -12,8 +12,8 @@ use crate::memtable::Memtable;
 use crate::model::catalog::Catalog;
 use crate::model::hot::HotBatch;
 use crate::options::Options;
-use crate::segment::{MetadataCache, Segment};
-use crate::snapshot::Snapshot;
+use crate::segment::MetadataCache;
+use crate::snapshot::{Segments, Snapshot};
 use crate::store::state::Rejected;
 use crate::sync::{Arc, Mutex};
 use crate::wal::{Step, WalReader};
@@ -49,10 +49,9 @@ pub struct Reader {
 #[derive(Debug)]
 struct View {
     version: Version,
-    segments: Arc<Vec<Arc<Segment>>>,
+    segments: Arc<Segments>,
     catalog: Arc<Catalog>,
     logs: BTreeMap<u64, Tail>,
-    damage: Vec<String>,
 }
 
 /// A log file as far as it was read.
@@ -85,7 +84,6 @@ impl Reader {
             segments: Arc::default(),
             catalog: Arc::default(),
             logs: BTreeMap::new(),
-            damage: Vec::new(),
         };
         let reader = Self { path, fs: options.fs.clone(), cache, view: Arc::new(Mutex::new(view)) };
         reader.refresh()?;
@@ -119,7 +117,9 @@ impl Reader {
             let path = self.path.display();
             return Err(Error::invalid(format!("{path} holds another store than before")));
         }
-        if version.number != view.version.number {
+        // What could not be opened may have come back.
+        let whole = view.segments.unreadable.is_empty();
+        if version.number != view.version.number || !whole {
             self.take_version(view, version)?;
         }
         let files = self.fs.list(&names::wal_dir(&self.path))?;
@@ -145,22 +145,19 @@ impl Reader {
     }
 
     /// Opens the segments of a version that the view does not have open yet.
+    ///
+    /// # Errors
+    /// `Io` (not found) when a file is gone because there is a newer version.
     fn take_version(&self, view: &mut View, version: Version) -> Result<()> {
-        let mut segments = Vec::new();
-        view.damage.clear();
-        for entry in &version.segments {
-            let open = view.segments.iter().find(|segment| segment.number() == entry.number);
-            if let Some(open) = open {
-                segments.push(open.clone());
-                continue;
-            }
-            let path = names::segment(&self.path, entry.number);
-            let id = Some(version.store_id.0);
-            match Segment::open(&self.fs, &path, entry.number, id, &self.cache) {
-                Ok(segment) => segments.push(Arc::new(segment)),
-                Err(error @ Error::Corrupt { .. }) => view.damage.push(error.to_string()),
-                Err(error) => return Err(error),
-            }
+        let known = &view.segments;
+        let segments = Segments::open(&self.fs, &self.path, &version, known, &self.cache)?;
+        let gone =
+            |error: &Error| matches!(error, Error::Io { kind: std::io::ErrorKind::NotFound, .. });
+        // The writer removes a file only after the version that does without it.
+        if let Some(gone) = segments.unreadable.iter().find(|u| gone(&u.error))
+            && manifest::newest_number(&*self.fs, &self.path)? != Some(version.number)
+        {
+            return Err(gone.error.clone());
         }
         view.segments = Arc::new(segments);
         view.catalog = Arc::new(version.catalog.clone());
@@ -180,7 +177,7 @@ impl Reader {
         let view = lock(&self.view);
         let tails = view.logs.values().map(|tail| (tail.memtable.facts(), &tail.rejected));
         let mut stats = stats::gather(&view.version, tails);
-        stats.damage.clone_from(&view.damage);
+        stats.damage = view.segments.damage().collect();
         stats::measure(&*self.fs, &self.path, &mut stats);
         stats
     }

@@ -19,7 +19,8 @@ use crate::manifest::{self, Version};
 use crate::memtable::{Decode, Memtable};
 use crate::model::hot::HotBatch;
 use crate::options::Retention;
-use crate::segment::{MetadataCache, Segment};
+use crate::segment::MetadataCache;
+use crate::snapshot::Segments;
 use crate::wal::{Record, Step, WalReader};
 
 /// What was found.
@@ -27,8 +28,8 @@ use crate::wal::{Record, Step, WalReader};
 pub struct Recovered {
     /// The newest version.
     pub version: Version,
-    /// Its segments that can be read.
-    pub segments: Vec<Arc<Segment>>,
+    /// Its segments.
+    pub segments: Segments,
     /// What the log has beyond them, a memtable a log file.
     pub sealed: VecDeque<Sealed>,
     /// The number of the next log file.
@@ -59,7 +60,8 @@ pub fn recover(
     report: &mut RecoveryReport,
 ) -> Result<Recovered> {
     tidy(&**fs, store, &version, report)?;
-    let segments = open_segments(fs, store, &version, cache, &mut report.damage)?;
+    let segments = Segments::open(fs, store, &version, &Segments::default(), cache)?;
+    report.damage.extend(segments.damage());
     let next_sequence = version.flushed_sequence + 1;
     let mut recovered = Recovered {
         next_wal: version.wal_floor,
@@ -157,39 +159,6 @@ fn tidy(fs: &dyn Fs, store: &Path, version: &Version, report: &mut RecoveryRepor
         }
     }
     Ok(())
-}
-
-/// Opens the version's segments; one that cannot be read is damage, not a reason to stop.
-///
-/// # Errors
-/// `Unsupported` when a newer Amida wrote one.
-pub fn open_segments(
-    fs: &Arc<dyn Fs>,
-    store: &Path,
-    version: &Version,
-    cache: &Arc<MetadataCache>,
-    damage: &mut Vec<String>,
-) -> Result<Vec<Arc<Segment>>> {
-    let mut segments = Vec::new();
-    for entry in &version.segments {
-        let path = names::segment(store, entry.number);
-        match Segment::open(fs, &path, entry.number, Some(version.store_id.0), cache) {
-            Ok(segment) if segment.bytes() == entry.bytes && segment.rows() == entry.rows => {
-                segments.push(Arc::new(segment));
-            }
-            Ok(segment) => damage.push(format!(
-                "{}: expected {} spans in {} bytes, found {} in {}",
-                path.display(),
-                entry.rows,
-                entry.bytes,
-                segment.rows(),
-                segment.bytes()
-            )),
-            Err(error @ Error::Unsupported { .. }) => return Err(error),
-            Err(error) => damage.push(error.to_string()),
-        }
-    }
-    Ok(segments)
 }
 
 /// Reads one log file into a memtable.

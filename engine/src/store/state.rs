@@ -1,7 +1,7 @@
 //! What readers see, behind one lock: segments, sealed memtables and the active one. A version, and
 //! what it puts in the place of a memtable, become visible in one step.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::manifest::Version;
@@ -9,7 +9,7 @@ use crate::memtable::{Decode, Memtable, MemtableView};
 use crate::model::catalog::Catalog;
 use crate::otlp::walk::Reason;
 use crate::segment::Segment;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Segments, Snapshot};
 use crate::sync::Arc;
 
 /// Rejected spans by reason, in the order of `Reason::ALL`.
@@ -33,8 +33,8 @@ pub struct Sealed {
 pub struct State {
     /// The newest version.
     pub version: Arc<Version>,
-    /// Its segments that could be opened, in its order.
-    pub segments: Arc<Vec<Arc<Segment>>>,
+    /// Its segments.
+    pub segments: Arc<Segments>,
     /// The version's catalog, shared with snapshots.
     pub catalog: Arc<Catalog>,
     /// Memtables to flush, oldest first.
@@ -49,10 +49,10 @@ pub struct State {
 }
 
 impl State {
-    /// The state of a version with its open segments and the memtables that the log gave.
+    /// The state of a version with its segments and the memtables that the log gave.
     pub fn new(
         version: Version,
-        segments: Vec<Arc<Segment>>,
+        segments: Segments,
         sealed: VecDeque<Sealed>,
         decode: Decode,
     ) -> Self {
@@ -93,29 +93,21 @@ impl State {
 
     /// As `publish`, for the version whose new segment, if any, holds what the oldest sealed
     /// memtable held: no view has the spans twice, or not at all.
-    pub fn publish_flushed(&mut self, version: Version, new: Vec<Arc<Segment>>) -> Obsolete {
+    #[must_use = "it is dropped after the state was unlocked"]
+    pub fn publish_flushed(&mut self, version: Version, new: &[Arc<Segment>]) -> Arc<Segments> {
         self.sealed.pop_front();
         self.publish(version, new)
     }
 
-    /// Makes a version visible. Segments that it does not have any more are removed from the disk
+    /// Makes a version visible and returns the segments before it: let go of them when the state is
+    /// not locked any more, for that may remove files. Segments that it does not have any more are removed from the disk
     /// when the last snapshot lets go of them; `new` are those that it has and the state does not.
-    pub fn publish(&mut self, version: Version, new: Vec<Arc<Segment>>) -> Obsolete {
-        let mut open: BTreeMap<u64, Arc<Segment>> =
-            self.segments.iter().chain(&new).map(|s| (s.number(), s.clone())).collect();
-        let segments =
-            version.segments.iter().filter_map(|entry| open.remove(&entry.number)).collect();
-        for obsolete in open.values() {
-            obsolete.remove_on_drop();
-        }
-        self.segments = Arc::new(segments);
+    #[must_use = "it is dropped after the state was unlocked"]
+    pub fn publish(&mut self, version: Version, new: &[Arc<Segment>]) -> Arc<Segments> {
+        let next = Arc::new(self.segments.follow(&version, new));
+        let old = std::mem::replace(&mut self.segments, next);
         self.catalog = Arc::new(version.catalog.clone());
         self.version = Arc::new(version);
-        Obsolete(open)
+        old
     }
 }
-
-/// What a version replaced. Drop it when the state is not locked any more: that may remove files.
-#[must_use = "it is dropped after the state was unlocked"]
-#[derive(Debug)]
-pub struct Obsolete(#[allow(dead_code)] BTreeMap<u64, Arc<Segment>>); // held, not read

@@ -21,7 +21,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 // What the engine's files name.
-use stand_ins::{manifest, memtable, model, otlp, segment, snapshot};
+use stand_ins::{error, fs, manifest, memtable, model, otlp, segment, snapshot};
 
 /// As the engine's `sync`, with loom's locks.
 mod sync {
@@ -42,6 +42,10 @@ mod store {
     pub mod signal;
     pub mod state;
 }
+
+#[allow(dead_code)] // what these tests do not use
+#[path = "../../../engine/src/snapshot/segments.rs"]
+mod segments;
 
 /// Runs a test in every interleaving; a lock or a wait that never ends fails it, too.
 fn every_interleaving(name: &str, test: impl Fn() + Send + Sync + 'static) {

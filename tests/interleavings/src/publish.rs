@@ -13,7 +13,7 @@ use crate::every_interleaving;
 use crate::manifest::{SegmentEntry, Version};
 use crate::memtable::Decode;
 use crate::segment::{Disk, Segment};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Segments, Snapshot};
 use crate::store::state::State;
 use crate::sync::lock;
 
@@ -34,8 +34,9 @@ impl Store {
             .map(|(rows, number)| Arc::new(Segment::new(&disk, number, rows.to_vec())))
             .collect();
         let mut version = Version::default();
-        version.segments.extend(open.iter().map(|s| SegmentEntry { number: s.number() }));
-        let state = Mutex::new(State::new(version, open, VecDeque::new(), Decode));
+        version.segments.extend(open.iter().map(|s| entry(s.number())));
+        let segments = Segments { open, unreadable: Vec::new() };
+        let state = Mutex::new(State::new(version, segments, VecDeque::new(), Decode));
         Arc::new(Self { state, disk, acknowledged: AtomicU64::new(0) })
     }
 
@@ -60,19 +61,19 @@ impl Store {
         let Some(sealed) = next else { return };
         let segment = Arc::new(Segment::new(&self.disk, number, sealed.view.rows.clone()));
         let mut version = self.with_state(|state| Version::clone(&state.version));
-        version.segments.push(SegmentEntry { number });
-        let obsolete = self.with_state(|state| state.publish_flushed(version, vec![segment]));
+        version.segments.push(entry(number));
+        let obsolete = self.with_state(|state| state.publish_flushed(version, &[segment]));
         drop(obsolete);
     }
 
     /// Merges all segments into one with this number.
     fn merge(&self, number: u64) {
         let open = self.with_state(|state| state.segments.clone());
-        let rows = open.iter().flat_map(|segment| segment.rows.clone()).collect();
+        let rows = open.open.iter().flat_map(|segment| segment.rows.clone()).collect();
         let segment = Arc::new(Segment::new(&self.disk, number, rows));
         let mut version = self.with_state(|state| Version::clone(&state.version));
-        version.segments = vec![SegmentEntry { number }];
-        let obsolete = self.with_state(|state| state.publish(version, vec![segment]));
+        version.segments = vec![entry(number)];
+        let obsolete = self.with_state(|state| state.publish(version, &[segment]));
         drop(obsolete);
     }
 
@@ -92,8 +93,12 @@ impl Store {
 
     fn has_files_of(&self, snapshot: &Snapshot) -> bool {
         let files = self.files();
-        snapshot.segments.iter().all(|segment| files.contains(&segment.number()))
+        snapshot.segments.open.iter().all(|segment| files.contains(&segment.number()))
     }
+}
+
+fn entry(number: u64) -> SegmentEntry {
+    SegmentEntry { number, ..SegmentEntry::default() }
 }
 
 fn start(store: &Arc<Store>, run: impl FnOnce(&Store) + 'static) -> thread::JoinHandle<()> {

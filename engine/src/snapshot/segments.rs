@@ -1,0 +1,112 @@
+//! The segments of one version: those that are open, and those that could not be opened, which are
+//! never forgotten: a view of this version is not whole.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use crate::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::fs::{Fs, names};
+use crate::manifest::{SegmentEntry, Version};
+use crate::segment::{MetadataCache, Missing, Segment};
+
+/// A segment that could not be opened.
+#[derive(Debug, Clone)]
+pub struct Unreadable {
+    /// Where its file stands, or should.
+    pub path: PathBuf,
+    /// What the manifest says of it.
+    pub entry: SegmentEntry,
+    /// Why.
+    pub error: Error,
+}
+
+impl Unreadable {
+    /// Its spans as left out.
+    pub fn missing(&self) -> Missing {
+        Missing::new(&self.path, 0..self.entry.rows, self.entry.start_times, &self.error)
+    }
+}
+
+/// The segments of a version, in its order.
+#[derive(Debug, Default)]
+pub struct Segments {
+    /// Those that can be read.
+    pub open: Vec<Arc<Segment>>,
+    /// Those that could not be opened.
+    pub unreadable: Vec<Unreadable>,
+}
+
+impl Segments {
+    /// Opens the segments of a version, but those that `known` has open.
+    ///
+    /// # Errors
+    /// `Unsupported` when a newer Amida wrote one; what else is wrong makes it unreadable.
+    pub fn open(
+        fs: &Arc<dyn Fs>,
+        store: &Path,
+        version: &Version,
+        known: &Self,
+        cache: &Arc<MetadataCache>,
+    ) -> Result<Self> {
+        let mut segments = Self::default();
+        let known = by_number(&known.open);
+        for entry in &version.segments {
+            if let Some(open) = known.get(&entry.number) {
+                segments.open.push(Arc::clone(open));
+                continue;
+            }
+            let path = names::segment(store, entry.number);
+            let opened = Segment::open(fs, &path, entry.number, Some(version.store_id.0), cache);
+            match opened.and_then(|segment| fits(segment, entry)) {
+                Ok(segment) => segments.open.push(Arc::new(segment)),
+                Err(error @ Error::Unsupported { .. }) => return Err(error),
+                Err(error) => {
+                    segments.unreadable.push(Unreadable { path, entry: entry.clone(), error });
+                }
+            }
+        }
+        Ok(segments)
+    }
+
+    /// The segments of the version that follows; `new` are those that it has and these are not.
+    /// Open segments that it does not have are removed from the disk when the last snapshot lets
+    /// go of them.
+    pub fn follow(&self, version: &Version, new: &[Arc<Segment>]) -> Self {
+        let mut next = Self::default();
+        let mut old = by_number(&self.open);
+        let new = by_number(new);
+        for entry in &version.segments {
+            let open = old.remove(&entry.number).or_else(|| new.get(&entry.number).copied());
+            next.open.extend(open.cloned());
+            let mut unreadable = self.unreadable.iter();
+            next.unreadable.extend(unreadable.find(|u| u.entry.number == entry.number).cloned());
+        }
+        for obsolete in old.values() {
+            obsolete.remove_on_drop();
+        }
+        next
+    }
+
+    /// What cannot be opened, a line each.
+    pub fn damage(&self) -> impl Iterator<Item = String> {
+        self.unreadable.iter().map(|unreadable| unreadable.error.to_string())
+    }
+}
+
+fn by_number(segments: &[Arc<Segment>]) -> HashMap<u64, &Arc<Segment>> {
+    segments.iter().map(|segment| (segment.number(), segment)).collect()
+}
+
+/// A segment that is as the manifest has it.
+fn fits(segment: Segment, entry: &SegmentEntry) -> Result<Segment> {
+    let found = (segment.rows(), segment.bytes());
+    if found == (entry.rows, entry.bytes) {
+        return Ok(segment);
+    }
+    let what = format!(
+        "expected {} spans in {} bytes, found {} in {}",
+        entry.rows, entry.bytes, found.0, found.1
+    );
+    Err(Error::corrupt(segment.path(), 0, what))
+}
