@@ -36,9 +36,20 @@ pub enum Error {
     /// the limit named.
     #[error("{0}")]
     Limit(String),
-    /// The store could not be read.
-    #[error(transparent)]
+    /// The store could not be read: a damaged file is named. Restore it, or ask for an answer from
+    /// the rest with `SessionOptions::allow_partial`.
+    #[error("{0}{hint}", hint = partial_hint(.0))]
     Engine(#[from] amida::Error),
+}
+
+/// What to do about files that cannot be read.
+fn partial_hint(error: &amida::Error) -> &'static str {
+    match error {
+        amida::Error::Corrupt { .. } | amida::Error::Io { .. } => {
+            "; allow_partial answers from what can be read"
+        }
+        _ => "",
+    }
 }
 
 /// Why a query cannot be planned, and where in its text that shows. `Display` gives the words.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use amida::{Catalog, Scope};
+use amida::{Catalog, Missing, Scope};
 use datafusion::common::Result;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::utils::merge_schema;
@@ -52,6 +52,15 @@ pub(crate) fn notes(plan: &LogicalPlan, catalog: &Catalog) -> Vec<String> {
         }
     }
     notes.truncate(NOTES_MAX);
+    notes
+}
+
+/// The notes on what an answer leaves out: the first `NOTES_MAX`, and how many more there are.
+pub(crate) fn left_out(missing: &[Missing]) -> Vec<String> {
+    let mut notes: Vec<String> = missing.iter().take(NOTES_MAX).map(Missing::to_string).collect();
+    if let Some(more) = missing.len().checked_sub(NOTES_MAX).filter(|more| *more > 0) {
+        notes.push(format!("left out rows of {} more", things(more as u64, "damaged part")));
+    }
     notes
 }
 

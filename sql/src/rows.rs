@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use amida::Missing;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::arrow::util::pretty::pretty_format_batches_with_schema;
@@ -14,6 +15,7 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use crate::deadline::Deadline;
 use crate::durations::readable;
 use crate::error::{Error, Result};
+use crate::notes::left_out;
 use crate::role::ROLE_KEY;
 
 /// The rows of a query, as they come. Dropping it ends the query.
@@ -38,22 +40,33 @@ pub struct Rows {
     stream: SendableRecordBatchStream,
     deadline: Deadline,
     notes: Vec<String>,
+    missing: Vec<Missing>,
 }
 
 impl Rows {
     pub(crate) fn new(
         stream: SendableRecordBatchStream,
         deadline: Deadline,
-        notes: Vec<String>,
+        mut notes: Vec<String>,
+        missing: Vec<Missing>,
     ) -> Self {
-        Self { schema: without_roles(&stream.schema()), stream, deadline, notes }
+        notes.extend(left_out(&missing));
+        let schema = without_roles(&stream.schema());
+        Self { schema, stream, deadline, notes, missing }
     }
 
     /// What this answer may have missed, a line each: attribute keys that no span has, with where
-    /// they or similar ones are, and keys that other spans have under the name before or after
-    /// OpenTelemetry renamed them. Known before the first row; no part of the rows.
+    /// they or similar ones are, keys that other spans have under the name before or after
+    /// OpenTelemetry renamed them, and what `missing` has. Known before the first row; no part of
+    /// the rows.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// Damaged rows that this answer leaves out, as `SessionOptions::allow_partial` has it; over a
+    /// partial snapshot, all that it left out until now. Known before the first row.
+    pub fn missing(&self) -> &[Missing] {
+        &self.missing
     }
 
     /// The columns of the answer.

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use amida::Missing;
 use datafusion::catalog::memory::{MemoryCatalogProvider, MemorySchemaProvider};
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::common::ScalarValue;
@@ -33,7 +34,7 @@ use crate::join_keys::NameJoinKeys;
 use crate::mistakes::Known;
 use crate::notes::notes;
 use crate::planner::AttributePlanner;
-use crate::provider::{BoundSnapshot, KeyTable, STORE_URL, SpanTable};
+use crate::provider::{BoundSnapshot, KeyTable, STORE_URL, SpanTable, around_damage};
 use crate::rows::Rows;
 use crate::source::Source;
 use crate::views::views;
@@ -61,6 +62,9 @@ pub struct SessionOptions {
     pub timeout: Duration,
     /// How many threads one query uses at most. Default: the machine's.
     pub target_partitions: usize,
+    /// Whether a query that meets damaged files is answered from the rest instead of failing;
+    /// `Rows::missing` then says what was left out. Default false.
+    pub allow_partial: bool,
 }
 
 impl Default for SessionOptions {
@@ -70,6 +74,7 @@ impl Default for SessionOptions {
             spill_bytes_max: 2 << 30,
             timeout: Duration::from_secs(30),
             target_partitions: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            allow_partial: false,
         }
     }
 }
@@ -101,6 +106,12 @@ impl SessionOptions {
     /// Sets `target_partitions`.
     pub fn target_partitions(mut self, partitions: usize) -> Self {
         self.target_partitions = partitions.max(1);
+        self
+    }
+
+    /// Sets `allow_partial`.
+    pub fn allow_partial(mut self, allow: bool) -> Self {
+        self.allow_partial = allow;
         self
     }
 }
@@ -152,7 +163,8 @@ impl Session {
     ///
     /// # Errors
     /// `Plan` when the statement is not valid or not allowed, `Limit` when planning it takes too
-    /// long, `Engine` when the store cannot be read. What fails later comes with the rows.
+    /// long, `Engine` when what the query needs of the store cannot be read, naming the file (see
+    /// `SessionOptions::allow_partial`). What fails later comes with the rows.
     pub async fn query(&self, sql: &str) -> Result<Rows> {
         self.query_with(sql, Vec::<ScalarValue>::new()).await
     }
@@ -173,10 +185,10 @@ impl Session {
         let watched = deadline.clone();
         let planned =
             deadline.bound(on_planning_thread(move || session.plan(&sql, params, &watched)));
-        let Planned { plan, state, notes } = planned.await???;
+        let Planned { plan, state, notes, missing } = planned.await???;
         let stream =
             execute_stream(plan, state.task_ctx()).map_err(|error| Error::execution(&error))?;
-        Ok(Rows::new(stream, deadline, notes))
+        Ok(Rows::new(stream, deadline, notes, missing))
     }
 
     fn plan(&self, sql: &str, params: Vec<ScalarValue>, deadline: &Deadline) -> Result<Planned> {
@@ -189,10 +201,14 @@ impl Session {
         }
         let state = self.state.clone()?;
         clauses::check(&statement, &tokens, &state)?;
-        let snapshot = self.source.snapshot()?;
+        let mut snapshot = self.source.snapshot()?;
+        if self.options.allow_partial && !snapshot.is_partial() {
+            snapshot = snapshot.allow_partial();
+        }
         let has_spans = snapshot.span_count() > 0;
         let keys = snapshot.catalog()?;
-        let config = state.config().clone().with_extension(Arc::new(BoundSnapshot(snapshot)));
+        let config =
+            state.config().clone().with_extension(Arc::new(BoundSnapshot(snapshot.clone())));
         let builder = SessionStateBuilder::new_from_existing(state).with_config(config);
         let catalog = CatalogSource::Bound(Arc::clone(&keys));
         let mut state = with_rules(builder, catalog, params.clone()).build();
@@ -209,11 +225,13 @@ impl Session {
             let notes = if has_spans { notes(&plan, &keys) } else { Vec::new() };
             let physical = state.create_physical_plan(&plan).await;
             let physical = physical
+                .and_then(|plan| around_damage(plan, &snapshot))
                 .and_then(|plan| watch(plan, deadline))
                 .map_err(|error| known.explain(&error))?;
             Ok::<_, Error>((physical, notes))
         })?;
-        Ok(Planned { plan, state, notes })
+        let missing = snapshot.missing();
+        Ok(Planned { plan, state, notes, missing })
     }
 }
 
@@ -222,6 +240,7 @@ struct Planned {
     plan: Arc<dyn ExecutionPlan>,
     state: SessionState,
     notes: Vec<String>,
+    missing: Vec<Missing>,
 }
 
 fn bind(plan: LogicalPlan, params: Vec<ScalarValue>) -> datafusion::common::Result<LogicalPlan> {

@@ -8,6 +8,7 @@ mod docs;
 mod export;
 mod import;
 mod killed;
+mod partial;
 mod prompt;
 mod pty;
 mod reading;

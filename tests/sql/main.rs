@@ -19,6 +19,7 @@
 //! | places | where in the text of a query an error stands |
 //! | notes | what is said of keys that no span has |
 //! | keys | `attr_any` and the table `attribute_keys` |
+//! | partial | damaged segments: errors, and answers from the rest |
 //! | docs | every example of docs/sql.md runs |
 //! | slt, slt/ | the dialect as sqllogictest files, a topic each |
 //! | real | real traces give the known answers |
@@ -34,6 +35,7 @@ mod ids;
 mod keys;
 mod names;
 mod notes;
+mod partial;
 mod percentiles;
 mod places;
 mod pushdown;

@@ -14,7 +14,7 @@ use crate::output::zone::Zone;
     name = "amida",
     version,
     after_help = "Exit codes: 0 good; 1 failed, or not found, or the command line is wrong; \
-        2 done, but some of the input was rejected.\n\
+        2 done, but without some of it: input that was rejected, rows that are damaged.\n\
         Environment: NO_COLOR switches colours off; AMIDA_LOG=debug (or amida::store=trace, ..) \
         shows the engine's log.\n\n\
         Start with:\n  amida demo\n  amida import traces.amida spans.json\n  \
@@ -132,6 +132,14 @@ impl InputFormat {
     }
 }
 
+/// What the commands that read share.
+#[derive(Debug, clap::Args)]
+pub struct PartialArgs {
+    /// Answer without what is damaged, and say on standard error what is left out
+    #[arg(long)]
+    pub allow_partial: bool,
+}
+
 /// Options of `amida sql`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -189,6 +197,8 @@ pub struct SqlArgs {
     #[arg(long, value_name = "MIB", default_value_t = 256,
           value_parser = clap::value_parser!(u64).range(16..=1_048_576))]
     pub memory: u64,
+    #[command(flatten)]
+    pub partial: PartialArgs,
 }
 
 /// How an answer is written.
@@ -216,7 +226,8 @@ A dot marks the critical path: what the duration of the root consists of. In the
 other time is shaded. ERR marks failed spans, ! what is odd: clocks that differ, parents that are
 not stored, spans that are stored twice. docs/trace.md says more, also about the fields of --json.
 
-Exit codes: 0 drawn; 1 no such trace or span, or several.
+Exit codes: 0 drawn; 1 no such trace or span, or several; 2 drawn without damaged rows
+(--allow-partial).
 
 Examples:
   amida trace traces.amida 4bf92f3577b34da6a3ce929d0e0e4736
@@ -249,6 +260,8 @@ pub struct TraceArgs {
     /// Width of the drawing in columns [default: the terminal's, else 100]
     #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(50..=400))]
     pub width: Option<u16>,
+    #[command(flatten)]
+    pub partial: PartialArgs,
 }
 
 /// When to colour.

@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         Err(error) => {
             // Nobody reads, nobody misses it.
             drop(error.print());
-            // clap would exit with 2, which here says that some input was rejected.
+            // clap would exit with 2, which here says that it is done without some of it.
             return if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
         }
     };
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     match run(args.command) {
         Ok(Outcome::Good) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::FAILURE,
-        Ok(Outcome::SomeRejected) => ExitCode::from(2),
+        Ok(Outcome::NotAll) => ExitCode::from(2),
         Err(Failure::NobodyReads) => ExitCode::SUCCESS,
         Err(Failure::Because(why)) => {
             eprintln!("amida: {}", output::visible(&why));

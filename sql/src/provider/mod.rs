@@ -8,10 +8,12 @@
 //! | scan | `SpanScanExec`: hot rows beside segments in a plan |
 //! | reader | Parquet bytes through the engine, checked |
 //! | keys | `KeyTable`: the catalog of attribute keys |
+//! | partial | scans around damaged row groups |
 //! | adapter | per file: promoted columns for attributes, bytes for hex ids |
 
 mod adapter;
 mod keys;
+mod partial;
 mod pushdown;
 mod reader;
 mod scan;
@@ -20,6 +22,7 @@ mod table;
 use amida::Snapshot;
 
 pub(crate) use self::keys::KeyTable;
+pub(crate) use self::partial::around_damage;
 pub(crate) use self::table::SpanTable;
 
 /// The snapshot that one statement sees, wherever it names a table.

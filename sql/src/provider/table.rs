@@ -101,6 +101,8 @@ impl TableProvider for SpanTable {
             limit: limit.filter(|_| filters.is_empty()),
             partitions: state.config().target_partitions(),
         };
+        let in_time = |min, max| bounds.may_match_times(min, max);
+        snapshot.check_unreadable(in_time).map_err(engine_error)?;
         let total = snapshot.segments().len();
         let hot = scan.hot()?;
         let (segments, read) = scan.segments()?;
@@ -112,12 +114,17 @@ impl TableProvider for SpanTable {
     }
 }
 
-/// The traces behind a prefix, when they are few.
+/// The traces behind a prefix, when they are few. Damage is no matter of this look, which is at all
+/// times: the scan meets it, if it is in the way.
 fn resolve_prefix(snapshot: &Snapshot, mut bounds: Bounds) -> Result<Bounds> {
     if let (None, Some(prefix)) = (&bounds.traces, &bounds.trace_prefix)
         && prefix.len() <= 2 * TraceId::LEN
     {
-        let found = snapshot.traces_with_prefix(prefix, TRACES_MAX + 1).map_err(engine_error)?;
+        let found = match snapshot.deny_partial().traces_with_prefix(prefix, TRACES_MAX + 1) {
+            Ok(found) => found,
+            Err(amida::Error::Corrupt { .. } | amida::Error::Io { .. }) => return Ok(bounds),
+            Err(error) => return Err(engine_error(error)),
+        };
         if found.len() <= TRACES_MAX {
             bounds.traces = Some(found.into_iter().collect());
         }
@@ -193,7 +200,8 @@ impl Scan<'_> {
         let mut rows = 0;
         for segment in self.snapshot.segments() {
             let (min, max) = segment.start_times();
-            if !self.bounds.may_match_times(min, max) {
+            let in_time = self.bounds.may_match_times(min, max);
+            if !in_time || !self.snapshot.check_footer(segment).map_err(engine_error)? {
                 continue;
             }
             let selected = self.selected_rows(segment)?;
@@ -237,7 +245,13 @@ impl Scan<'_> {
         let Some(traces) = &self.bounds.traces else { return Ok(None) };
         let mut ranges = Vec::new();
         for id in traces {
-            for rows in segment.trace_rows(*id).map_err(engine_error)? {
+            let rows = match segment.trace_rows(*id) {
+                Ok(rows) => rows,
+                // Neither index nor ids can be read: which row groups are sound is seen later.
+                Err(_) if self.snapshot.is_partial() => return Ok(None),
+                Err(error) => return Err(engine_error(error)),
+            };
+            for rows in rows {
                 if let (Ok(start), Ok(end)) = (rows.start.try_into(), rows.end.try_into()) {
                     ranges.push(Range::<usize> { start, end });
                 }
@@ -263,6 +277,9 @@ impl Scan<'_> {
         let name = format!("{:016}.parquet", segment.number());
         let mut file =
             PartitionedFile::new(name, segment.bytes()).with_extension(Arc::clone(segment));
+        if self.snapshot.is_partial() {
+            file = file.with_extension(Arc::new(self.bounds.clone()));
+        }
         if self.reads_attributes {
             file = file.with_arrow_schema(file_schema(segment, base_schema())?);
         }

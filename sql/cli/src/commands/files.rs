@@ -39,10 +39,15 @@ pub fn run(args: &FilesArgs) -> Result<Outcome, Failure> {
             start_time_max: rfc3339(to),
         }
     });
-    let report = Report { files: files.collect(), unflushed_spans: reader.stats().memtable_spans };
+    let stats = reader.stats();
+    let report = Report { files: files.collect(), unflushed_spans: stats.memtable_spans };
+    for damage in &stats.damage {
+        eprintln!("note: not listed: {}", output::visible(damage));
+    }
+    let outcome = if stats.damage.is_empty() { Outcome::Good } else { Outcome::NotAll };
     if args.json {
         output::json(&report)?;
-        return Ok(Outcome::Good);
+        return Ok(outcome);
     }
     if args.long {
         output::say(&table(&report.files).render(None))?;
@@ -57,7 +62,7 @@ pub fn run(args: &FilesArgs) -> Result<Outcome, Failure> {
             output::things(report.unflushed_spans, "span")
         );
     }
-    Ok(Outcome::Good)
+    Ok(outcome)
 }
 
 fn table(files: &[File]) -> Table {

@@ -1,9 +1,9 @@
 //! `amida info`: what a store holds.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use amida::{Snapshot, Stats};
+use amida::{Missing, Snapshot, Stats};
 use amida_sql::Session;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
@@ -34,6 +34,33 @@ struct Report<'a> {
     rejected: BTreeMap<&'static str, u64>,
     dropped: u64,
     damage: &'a [String],
+    /// Damaged rows that the numbers of traces and services leave out.
+    missing: Vec<Rows>,
+}
+
+/// Rows of a segment that cannot be read.
+#[derive(Debug, Serialize)]
+struct Rows {
+    #[serde(serialize_with = "crate::output::path")]
+    file: PathBuf,
+    first: u64,
+    spans: u64,
+    start_time_min: String,
+    start_time_max: String,
+    what: String,
+}
+
+impl Rows {
+    fn of(missing: &Missing) -> Self {
+        Self {
+            file: missing.path.clone(),
+            first: missing.rows.start,
+            spans: missing.spans(),
+            start_time_min: rfc3339(missing.start_times.0),
+            start_time_max: rfc3339(missing.start_times.1),
+            what: missing.what.clone(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -45,8 +72,10 @@ struct Service {
 /// Reports on a store.
 pub fn run(args: &InfoArgs) -> Result<Outcome, Failure> {
     let reader = open(&args.dir)?;
-    let (stats, snapshot) = (reader.stats(), reader.snapshot());
+    // What is damaged is reported, and does not keep the rest from being so.
+    let (stats, snapshot) = (reader.stats(), reader.snapshot().allow_partial());
     let (traces, services) = ask(&snapshot)?;
+    let missing = snapshot.missing();
     let times = snapshot.start_times();
     let report = Report {
         dir: &args.dir,
@@ -67,13 +96,15 @@ pub fn run(args: &InfoArgs) -> Result<Outcome, Failure> {
         rejected: stats.rejected.iter().copied().collect(),
         dropped: stats.dropped,
         damage: &stats.damage,
+        missing: missing.iter().map(Rows::of).collect(),
     };
     if args.json {
         output::json(&report)?;
     } else {
         tell(&report)?;
     }
-    Ok(if report.damage.is_empty() { Outcome::Good } else { Outcome::Failed })
+    let is_whole = report.damage.is_empty() && report.missing.is_empty();
+    Ok(if is_whole { Outcome::Good } else { Outcome::Failed })
 }
 
 /// Bytes of segments a span takes.
@@ -149,6 +180,26 @@ fn tell(report: &Report<'_>) -> Result<(), Failure> {
     fact("dropped", format!("{} by retention", things(report.dropped, "span")));
     for damage in report.damage {
         fact("DAMAGE", damage.clone());
+    }
+    for rows in &report.missing {
+        fact(
+            "NOT COUNTED",
+            format!(
+                "{} of {}, starts from {} to {}: {}",
+                things(rows.spans, "span"),
+                rows.file.display(),
+                rows.start_time_min,
+                rows.start_time_max,
+                rows.what
+            ),
+        );
+    }
+    if !(report.damage.is_empty() && report.missing.is_empty()) {
+        let dir = report.dir.display();
+        fact(
+            "what to do",
+            format!("amida verify {dir} checks every file; docs/troubleshooting.md"),
+        );
     }
     output::say(&facts.render(output::width()))?;
     if report.services.is_empty() {

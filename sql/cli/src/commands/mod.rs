@@ -4,7 +4,10 @@
 use std::io;
 use std::path::Path;
 
-use amida::Reader;
+use amida::{Missing, Reader, Snapshot};
+
+use crate::args::PartialArgs;
+use crate::output;
 
 pub mod checkpoint;
 pub mod compact;
@@ -22,8 +25,8 @@ pub enum Outcome {
     Good,
     /// It said what is wrong.
     Failed,
-    /// It is done, but without some of the input.
-    SomeRejected,
+    /// It is done, but without some of it: input that was rejected, or rows that are damaged.
+    NotAll,
 }
 
 /// Why a command could not go on.
@@ -45,7 +48,8 @@ impl From<amida::Error> for Failure {
 
 impl From<amida_sql::Error> for Failure {
     fn from(error: amida_sql::Error) -> Self {
-        Self::Because(error.to_string())
+        // The option of the library, as the command line spells it.
+        Self::Because(error.to_string().replace("; allow_partial ", "; --allow-partial "))
     }
 }
 
@@ -81,6 +85,32 @@ pub fn must_be_directory(dir: &Path) -> Result<(), Failure> {
         return Err(Failure::Because(format!("{}: {why}", dir.display())));
     }
     Ok(())
+}
+
+/// What the reader sees, to be read around damage if that was asked for.
+pub fn view(reader: &Reader, args: &PartialArgs) -> Snapshot {
+    let snapshot = reader.snapshot();
+    if args.allow_partial { snapshot.allow_partial() } else { snapshot }
+}
+
+/// Most damaged parts that are listed one by one.
+const MISSING_SHOWN: usize = 20;
+
+/// Says what an answer leaves out; whether it is whole.
+pub fn tell_missing(missing: &[Missing]) -> Outcome {
+    for missing in missing.iter().take(MISSING_SHOWN) {
+        eprintln!("note: {}", output::visible(&missing.to_string()));
+    }
+    if missing.len() > MISSING_SHOWN {
+        let more = output::things((missing.len() - MISSING_SHOWN) as u64, "damaged part");
+        eprintln!("note: left out rows of {more} more");
+    }
+    if missing.is_empty() { Outcome::Good } else { Outcome::NotAll }
+}
+
+/// A failure to read what is stored: where it is damage, with what can be done.
+pub fn unreadable(error: amida::Error) -> Failure {
+    Failure::from(amida_sql::Error::from(error))
 }
 
 /// A runtime for queries.

@@ -35,14 +35,16 @@ pub fn run(args: &SqlArgs) -> Result<Outcome, Failure> {
     let reader = open(&args.dir)?;
     let options = SessionOptions::new()
         .timeout(Duration::from_secs(args.timeout))
-        .memory_bytes_max(usize::try_from(args.memory << 20).unwrap_or(usize::MAX));
+        .memory_bytes_max(usize::try_from(args.memory << 20).unwrap_or(usize::MAX))
+        .allow_partial(args.partial.allow_partial);
     if is_for_people(args) {
         return prompt::run(args, format, reader, options);
     }
     let query = query(args)?;
     let started = Instant::now();
     let session = Session::with_options(&reader.snapshot(), options);
-    let (rows, shown) = runtime()?.block_on(answer(&session, &query, format, &args.tz, &sink))?;
+    let answer = answer(&session, &query, format, &args.tz, &sink);
+    let Answered { rows, shown, outcome } = runtime()?.block_on(answer)?;
     if shown < rows {
         let (rows, shown) = (output::count(rows as u64), output::count(shown as u64));
         eprintln!("the first {shown} of {rows} rows; --format csv gives all");
@@ -51,7 +53,7 @@ pub fn run(args: &SqlArgs) -> Result<Outcome, Failure> {
         let rows = output::things(rows as u64, "row");
         eprintln!("{rows} in {:.3} s", started.elapsed().as_secs_f64());
     }
-    Ok(Outcome::Good)
+    Ok(outcome)
 }
 
 /// Whether there is nothing to run yet, and somebody who can say what.
@@ -63,14 +65,22 @@ fn is_for_people(args: &SqlArgs) -> bool {
         && std::io::stdout().is_terminal()
 }
 
-/// Rows that there are, and rows that are shown.
+/// How a query went.
+struct Answered {
+    /// Rows that there are.
+    rows: usize,
+    /// Rows that are shown.
+    shown: usize,
+    outcome: Outcome,
+}
+
 async fn answer(
     session: &Session,
     query: &str,
     format: AnswerFormat,
     zone: &Zone,
     sink: &Sink,
-) -> Result<(usize, usize), Failure> {
+) -> Result<Answered, Failure> {
     let rows = session.query(query).await.map_err(|error| match error.place() {
         Some(_) => Failure::Drawn(pointed(query, &error)),
         None => error.into(),
@@ -79,12 +89,16 @@ async fn answer(
     for note in rows.notes() {
         eprintln!("note: {}", output::visible(note));
     }
+    let outcome = match rows.missing() {
+        [] => Outcome::Good,
+        _ => Outcome::NotAll,
+    };
     let mut answer = Answer::new(format, &rows.schema(), sink.clone(), zone)?;
     let mut batches = rows.stream();
     while let Some(batch) = batches.next().await {
         answer.write(&batch?)?;
     }
-    Ok((answer.rows(), answer.finish()?))
+    Ok(Answered { rows: answer.rows(), shown: answer.finish()?, outcome })
 }
 
 /// The text of the query: given, in a file, or on standard input.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use super::times;
+use crate::args::PartialArgs;
 
 /// Options of `amida export`.
 #[derive(Debug, clap::Args)]
@@ -26,7 +27,8 @@ traces, if they have a trace_id, or single spans, if they have a span_id as well
 
 The store may be open for writing elsewhere. A file stands under its name when it is complete.
 
-Exit codes: 0 written, also if nothing matched; 1 failed, or a --trace has no spans.
+Exit codes: 0 written, also if nothing matched; 1 failed, or a --trace has no spans; 2 written
+without damaged rows (--allow-partial).
 
 Examples:
   amida export traces.amida -o all.parquet
@@ -64,6 +66,8 @@ pub struct ExportArgs {
     /// Report as one JSON object
     #[arg(long, requires = "output")]
     pub json: bool,
+    #[command(flatten)]
+    pub partial: PartialArgs,
 }
 
 /// What export writes.

@@ -25,7 +25,7 @@ use self::args::ExportFormat;
 use self::compress::Compressed;
 use self::select::Joined;
 use self::write::Writer;
-use crate::commands::{Failure, Outcome, open};
+use crate::commands::{Failure, Outcome, open, tell_missing, view};
 use crate::output;
 use crate::output::sink::Sink;
 
@@ -51,8 +51,9 @@ pub fn run(args: &ExportArgs) -> Result<Outcome, Failure> {
         )));
     }
     let reader = open(&args.dir)?;
-    let snapshot = reader.snapshot();
+    let snapshot = view(&reader, &args.partial);
     let Some(spans) = select::spans(&snapshot, args)? else {
+        tell_missing(&snapshot.missing());
         return Ok(Outcome::Failed);
     };
     let progress = progress(&snapshot, args, &sink);
@@ -79,7 +80,7 @@ pub fn run(args: &ExportArgs) -> Result<Outcome, Failure> {
     } else {
         eprintln!("{}", output::visible(&summary.text()));
     }
-    Ok(Outcome::Good)
+    Ok(tell_missing(&snapshot.missing()))
 }
 
 fn shown<S: Serializer>(file: &Option<&Path>, to: S) -> Result<S::Ok, S::Error> {

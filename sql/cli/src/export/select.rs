@@ -4,7 +4,7 @@ use amida::{Predicate, Snapshot, SpanBatch, TraceId};
 
 use super::args::ExportArgs;
 use super::query;
-use crate::commands::{Failure, trace};
+use crate::commands::{Failure, trace, unreadable};
 
 /// Spans, batch by batch.
 pub type Spans = Box<dyn Iterator<Item = Result<SpanBatch, Failure>>>;
@@ -16,16 +16,16 @@ pub fn spans(snapshot: &Snapshot, args: &ExportArgs) -> Result<Option<Spans>, Fa
     }
     let selection = predicate(args)?;
     if args.trace.is_empty() {
-        let scan = snapshot.scan(&selection)?;
-        return Ok(Some(Box::new(scan.map(|batch| batch.map_err(Failure::from)))));
+        let scan = snapshot.scan(&selection).map_err(unreadable)?;
+        return Ok(Some(Box::new(scan.map(|batch| batch.map_err(unreadable)))));
     }
     let Some(ids) = traces(snapshot, args, &selection)? else { return Ok(None) };
     let mut scans = Vec::with_capacity(ids.len());
     for id in ids {
-        scans.push(snapshot.scan(&selection.clone().trace(id))?);
+        scans.push(snapshot.scan(&selection.clone().trace(id)).map_err(unreadable)?);
     }
     let batches = scans.into_iter().flatten();
-    Ok(Some(Box::new(batches.map(|batch| batch.map_err(Failure::from)))))
+    Ok(Some(Box::new(batches.map(|batch| batch.map_err(unreadable)))))
 }
 
 fn predicate(args: &ExportArgs) -> Result<Predicate, Failure> {
@@ -65,8 +65,8 @@ fn traces(
             continue;
         }
         ids.push(id);
-        match snapshot.scan(&selection.clone().trace(id))?.next() {
-            Some(first) => drop(first?),
+        match snapshot.scan(&selection.clone().trace(id)).map_err(unreadable)?.next() {
+            Some(first) => drop(first.map_err(unreadable)?),
             None if *selection == Predicate::new() => {
                 eprintln!("amida: there is no trace {id}");
                 all = false;

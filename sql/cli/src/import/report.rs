@@ -98,7 +98,7 @@ impl<'a> Report<'a> {
         if self.failed_files == self.files.len() && self.accepted == 0 {
             Outcome::Failed
         } else if self.failed_files > 0 || self.rejected > 0 {
-            Outcome::SomeRejected
+            Outcome::NotAll
         } else {
             Outcome::Good
         }
@@ -162,10 +162,10 @@ mod tests {
         for (files, outcome) in [
             (vec![file(1, 0, None)], Outcome::Good),
             (vec![file(0, 0, None)], Outcome::Good),
-            (vec![file(1, 1, None)], Outcome::SomeRejected),
-            (vec![file(0, 1, None)], Outcome::SomeRejected),
-            (vec![file(1, 0, None), file(0, 0, Some("bad"))], Outcome::SomeRejected),
-            (vec![file(3, 0, Some("bad"))], Outcome::SomeRejected),
+            (vec![file(1, 1, None)], Outcome::NotAll),
+            (vec![file(0, 1, None)], Outcome::NotAll),
+            (vec![file(1, 0, None), file(0, 0, Some("bad"))], Outcome::NotAll),
+            (vec![file(3, 0, Some("bad"))], Outcome::NotAll),
             (vec![file(0, 0, Some("bad"))], Outcome::Failed),
         ] {
             let report = Report::new(Path::new("d"), files, Duration::ZERO);

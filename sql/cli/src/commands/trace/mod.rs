@@ -13,7 +13,7 @@ use std::ffi::OsStr;
 
 use amida::{Snapshot, SpanId, Trace, TraceId, Waterfall};
 
-use super::{Failure, Outcome, open, rfc3339};
+use super::{Failure, Outcome, open, rfc3339, tell_missing, unreadable, view};
 use crate::args::{Colour, TraceArgs};
 use crate::output;
 
@@ -28,8 +28,10 @@ const CANDIDATES_MAX: usize = 20;
 /// Draws a trace.
 pub fn run(args: &TraceArgs) -> Result<Outcome, Failure> {
     let reader = open(&args.dir)?;
-    let snapshot = reader.snapshot();
-    let Some(trace) = find(&snapshot, &args.id)? else {
+    let snapshot = view(&reader, &args.partial);
+    let found = find(&snapshot, &args.id)?;
+    let outcome = tell_missing(&snapshot.missing());
+    let Some(trace) = found else {
         return Ok(Outcome::Failed);
     };
     let mut wanted = None;
@@ -44,7 +46,7 @@ pub fn run(args: &TraceArgs) -> Result<Outcome, Failure> {
         Some(id) => output::say(&span::text(&trace, id))?,
         None => draw(args, &trace)?,
     }
-    Ok(Outcome::Good)
+    Ok(outcome)
 }
 
 fn draw(args: &TraceArgs, trace: &Trace) -> Result<(), Failure> {
@@ -111,7 +113,7 @@ fn find_span(trace: &Trace, text: &str) -> Result<Option<SpanId>, Failure> {
 /// The trace that the text means; `None` once it was said why there is none.
 fn find(snapshot: &Snapshot, text: &str) -> Result<Option<Trace>, Failure> {
     let Some(id) = find_id(snapshot, text)? else { return Ok(None) };
-    let trace = snapshot.trace(id)?;
+    let trace = snapshot.trace(id).map_err(unreadable)?;
     if trace.is_none() {
         eprintln!("amida: there is no trace {id}");
     }
@@ -132,11 +134,12 @@ pub fn find_id(snapshot: &Snapshot, text: &str) -> Result<Option<TraceId>, Failu
     if text.len() == 32 {
         return Ok(Some(text.parse()?));
     }
-    let mut candidates = snapshot.traces_with_prefix(text, CANDIDATES_MAX + 1)?;
+    let found = snapshot.traces_with_prefix(text, CANDIDATES_MAX + 1);
+    let mut candidates = found.map_err(unreadable)?;
     if text.len() == 16 {
         // A 64-bit id is stored with zeros before it; it is meant before a prefix is.
         let padded: TraceId = format!("{text:0>32}").parse()?;
-        if snapshot.trace(padded)?.is_some() {
+        if snapshot.trace(padded).map_err(unreadable)?.is_some() {
             candidates.retain(|id| *id != padded);
             if candidates.is_empty() {
                 return Ok(Some(padded));
