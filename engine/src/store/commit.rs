@@ -152,6 +152,11 @@ impl Inner {
         self.commits.with_log(work)
     }
 
+    /// As `with_log`, unless the store is closed: the directory may be another writer's by then.
+    pub(super) fn with_open_log(&self, work: impl FnOnce(&mut Log) -> Result<()>) -> Result<()> {
+        self.with_log(|log| if self.commits.is_closed() { Err(Error::Closed) } else { work(log) })
+    }
+
     /// As `with_log`, unless somebody else works on the log.
     pub(super) fn try_with_log<T>(&self, work: impl FnOnce(&mut Log) -> T) -> Option<T> {
         self.commits.try_with_log(work)

@@ -23,6 +23,12 @@ const RESERVE_BYTES: u64 = 1 << 20;
 pub type Turn<'a> = MutexGuard<'a, ()>;
 
 impl Inner {
+    /// The turn, unless the store is closed: the directory may be another writer's by then.
+    pub(super) fn take_turn(&self) -> Result<Turn<'_>> {
+        let turn = lock(&self.turn);
+        if self.commits.is_closed() { Err(Error::Closed) } else { Ok(turn) }
+    }
+
     /// Flushes all sealed memtables, oldest first.
     pub(super) fn flush_sealed(&self, turn: &Turn<'_>) -> Result<()> {
         loop {

@@ -254,9 +254,9 @@ impl Store {
     /// # Errors
     /// `Closed`, `Poisoned`, `Io`; nothing is lost: the spans stay in the log and in memory.
     pub fn flush(&self) -> Result<()> {
-        let inner = self.open_inner()?;
-        inner.with_log(|log| inner.seal(log))?;
-        inner.flush_sealed(&lock(&inner.turn))
+        let inner = &self.0.inner;
+        inner.with_open_log(|log| inner.seal(log))?;
+        inner.flush_sealed(&inner.take_turn()?)
     }
 
     /// Returns once everything that was acknowledged before is on stable storage, whatever
@@ -265,11 +265,14 @@ impl Store {
     /// # Errors
     /// `Closed`, `Poisoned`, `Io`.
     pub fn sync(&self) -> Result<()> {
-        let inner = self.open_inner()?;
-        inner.check_poison()?;
-        inner.with_log(|log| match log.dirty_since {
-            Some(_) => inner.sync_log(log),
-            None => Ok(()),
+        let inner = &self.0.inner;
+        inner.with_open_log(|log| {
+            // Another sync may have failed just now: nothing is left to sync, nor safe.
+            inner.check_poison()?;
+            match log.dirty_since {
+                Some(_) => inner.sync_log(log),
+                None => Ok(()),
+            }
         })
     }
 
@@ -280,8 +283,8 @@ impl Store {
     /// As `flush`; `Corrupt` or `Io` when a segment is damaged: it stays, and all else is done.
     pub fn compact(&self) -> Result<()> {
         self.flush()?;
-        let inner = self.open_inner()?;
-        let turn = lock(&inner.turn);
+        let inner = &self.0.inner;
+        let turn = inner.take_turn()?;
         inner.retain(&turn)?;
         inner.compact_all(&turn)
     }
@@ -311,11 +314,6 @@ impl Store {
     /// it again recovers everything that was acknowledged.
     pub fn close(self) -> Result<()> {
         self.0.close()
-    }
-
-    fn open_inner(&self) -> Result<&Inner> {
-        let inner = &*self.0.inner;
-        if inner.commits.is_closed() { Err(Error::Closed) } else { Ok(inner) }
     }
 }
 
@@ -353,16 +351,20 @@ fn refuse_other_content(fs: &dyn Fs, path: &Path, known: bool) -> Result<()> {
 impl Handle {
     fn close(&self) -> Result<()> {
         let inner = &self.inner;
+        // Whoever closes at the same time waits here.
+        let mut threads = lock(&self.threads);
         if !inner.close_queue() {
             return Ok(());
         }
         inner.maintainer.stop();
-        for thread in lock(&self.threads).drain(..) {
+        for thread in threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!(target: "amida::store", "a background thread panicked");
             }
         }
-        let sealed = inner.check_poison().and_then(|()| inner.with_log(|log| inner.end_file(log)));
+        // Maintenance in another thread ends first, and none begins any more (`take_turn`).
+        drop(lock(&inner.turn));
+        let sealed = inner.with_log(|log| inner.check_poison().and_then(|()| inner.end_file(log)));
         drop(lock(&inner.lock).take());
         sealed
     }

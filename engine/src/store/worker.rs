@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::commit::Log;
+use super::maintain::Turn;
 use super::{Inner, lock};
 use crate::error::{Error, Result};
 use crate::options::Durability;
@@ -61,7 +62,8 @@ pub fn work_here(inner: &Inner) {
         sync_older_than(inner, interval);
     }
     if (inner.maintainer.take() || inner.seal_is_due())
-        && let Err(error) = round(inner)
+        && let Ok(turn) = inner.take_turn()
+        && let Err(error) = round(inner, &turn)
     {
         inner.counters.failed(&error);
     }
@@ -70,7 +72,7 @@ pub fn work_here(inner: &Inner) {
 fn maintain(inner: &Inner) {
     let mut pause = Duration::ZERO;
     while inner.maintainer.wait(Some(pause)) {
-        pause = match round(inner) {
+        pause = match round(inner, &lock(&inner.turn)) {
             Ok(()) => inner.options.seal_age.min(ROUND),
             Err(error) => {
                 inner.counters.failed(&error);
@@ -81,18 +83,17 @@ fn maintain(inner: &Inner) {
 }
 
 /// One round of everything that is due. Retention first: it is what frees a full disk.
-fn round(inner: &Inner) -> Result<()> {
-    let turn = lock(&inner.turn);
-    inner.retain(&turn)?;
-    inner.flush_sealed(&turn)?;
+fn round(inner: &Inner, turn: &Turn<'_>) -> Result<()> {
+    inner.retain(turn)?;
+    inner.flush_sealed(turn)?;
     // Whoever holds the log may be waiting for a flush: then the next round seals.
     if inner.seal_is_due()
         && let Some(sealed) = inner.try_with_log(|log| inner.seal(log))
     {
         sealed?;
-        inner.flush_sealed(&turn)?;
+        inner.flush_sealed(turn)?;
     }
-    while inner.compact_next(&turn)? {}
+    while inner.compact_next(turn)? {}
     inner.take_reserve();
     Ok(())
 }
