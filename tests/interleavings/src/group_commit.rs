@@ -37,6 +37,7 @@ impl Request for Append {
 pub struct Log {
     written: Vec<u32>,
     syncs: usize,
+    dirty: bool,
     ended: bool,
 }
 
@@ -45,6 +46,8 @@ pub struct Log {
 pub struct Store {
     commits: GroupCommit<Append, Log>,
     poison: Poison,
+    /// As `Durability::Sync`: each group is synced before it is answered.
+    syncs_groups: bool,
     /// The sync with this number, counted from 0, fails, and no other.
     failing_sync: Option<usize>,
     synced: StdMutex<Vec<u32>>,
@@ -53,9 +56,19 @@ pub struct Store {
 
 impl Store {
     pub fn new(group_bytes_max: usize, failing_sync: Option<usize>) -> Arc<Self> {
+        Self::with_durability(group_bytes_max, failing_sync, true)
+    }
+
+    /// As with `Durability::Os`.
+    pub fn without_syncs(failing_sync: Option<usize>) -> Arc<Self> {
+        Self::with_durability(100, failing_sync, false)
+    }
+
+    fn with_durability(max: usize, failing_sync: Option<usize>, syncs_groups: bool) -> Arc<Self> {
         Arc::new(Self {
-            commits: GroupCommit::new(Log::default(), group_bytes_max),
+            commits: GroupCommit::new(Log::default(), max),
             poison: Poison::default(),
+            syncs_groups,
             failing_sync,
             synced: StdMutex::default(),
             answered: StdMutex::default(),
@@ -70,7 +83,9 @@ impl Store {
 
     pub fn wait(&self, ticket: &Ticket<Result<u32, Failed>>) -> Result<u32, Failed> {
         let answer = self.commits.wait(ticket, |log, group| self.commit(log, group));
-        if let Ok(number) = answer {
+        if let Ok(number) = answer
+            && self.syncs_groups
+        {
             assert!(self.is_synced(number), "{number} was acknowledged and is not synced");
         }
         answer
@@ -86,7 +101,11 @@ impl Store {
 
     /// What `Store::sync` does.
     pub fn sync(&self) -> Result<(), Failed> {
-        self.commits.with_log(|log| self.sync_log(log))
+        self.commits.with_log(|log| match self.poison.cause() {
+            Some(cause) => Err(cause),
+            None if log.dirty => self.sync_log(log),
+            None => Ok(()),
+        })
     }
 
     pub fn close(&self) {
@@ -112,7 +131,8 @@ impl Store {
             Some(cause) => Err(cause),
             None => {
                 log.written.extend(group.iter().map(|append| append.number));
-                self.sync_log(log)
+                log.dirty = true;
+                if self.syncs_groups { self.sync_log(log) } else { Ok(()) }
             }
         };
         for Append { number, ticket } in group {
@@ -123,6 +143,7 @@ impl Store {
 
     fn sync_log(&self, log: &mut Log) -> Result<(), Failed> {
         log.syncs += 1;
+        log.dirty = false;
         // A later sync would succeed, and say nothing about what the failed one lost.
         if self.failing_sync == Some(log.syncs - 1) {
             return Err(self.poison.set(format!("sync {} failed", log.syncs - 1)));

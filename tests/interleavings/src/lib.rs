@@ -10,6 +10,16 @@
 //! `cargo test --manifest-path tests/interleavings/Cargo.toml --target-dir target/interleavings`.
 //! `AMIDA_LOOM_PREEMPTIONS=4` looks at more of them (3 by default); a failure says how to see its
 //! steps.
+//!
+//! Mistakes that were made on purpose, each found: an answer before the sync; a wait that looks,
+//! unlocks and then sleeps; a call without its flag or without notifying; no hand-over after
+//! `with_log` or `try_with_log`, or to the oldest request only; `closed` looked at outside the
+//! queue's lock; a close that commits nothing; the newest request first; a dropped or polled
+//! `Pending` that wakes no committer; a waker that is not woken, or set too late; an answer, a
+//! signal without its notification or flag; poison not looked at, or before the log is held;
+//! publish or snapshot in two steps; files removed at once, never, or under the lock. Not found,
+//! as loom switches threads before an operation and never after an unlock: a hand-over while the
+//! log is still locked.
 #![cfg(test)]
 
 mod group_commit;

@@ -77,6 +77,14 @@ impl Store {
         drop(obsolete);
     }
 
+    /// Drops the oldest segment, as retention does.
+    fn drop_oldest(&self) {
+        let mut version = self.with_state(|state| Version::clone(&state.version));
+        version.segments.remove(0);
+        let obsolete = self.with_state(|state| state.publish(version, Vec::new()));
+        drop(obsolete);
+    }
+
     /// Takes a snapshot that must have each row up to the last acknowledged one.
     fn snapshot(&self) -> Snapshot {
         let acknowledged = self.acknowledged.load(Ordering::Acquire);
@@ -148,6 +156,20 @@ fn a_replaced_file_is_removed_when_the_last_snapshot_is_gone_and_not_before() {
         other.join().unwrap();
         assert_eq!(store.files(), [3]);
         assert_eq!(store.snapshot().rows(), rows(1..=3));
+    });
+}
+
+#[test]
+fn files_that_retention_drops_are_removed_when_the_state_is_unlocked() {
+    every_interleaving("files_that_retention_drops", || {
+        let store = Store::new(&[&[1], &[2]]);
+        let retention = start(&store, Store::drop_oldest);
+        let held = store.with_state(State::snapshot);
+        assert!(store.has_files_of(&held), "a file is gone that a snapshot has");
+        assert!(held.rows().ends_with(&[2]));
+        drop(held);
+        retention.join().unwrap();
+        assert_eq!(store.files(), [2]);
     });
 }
 
