@@ -27,7 +27,6 @@ mod inode;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
@@ -38,6 +37,7 @@ pub use self::fault::Fault;
 use self::file::{MemoryFile, MemoryLock};
 use super::{File, Fs, Lock};
 use crate::error::{Error, Result};
+use crate::sync::{Arc, Mutex};
 
 /// A disk in memory. Clones are handles of the same disk.
 ///

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 
 use super::disk::{Dir, Disk, Node, locked, set_all};
 use super::inode::Inode;
+use crate::sync::{Arc, Mutex};
 
 /// Which of the changes that were not synced reach the disk when the power fails.
 ///

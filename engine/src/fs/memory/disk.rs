@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::fault::Armed;
 use super::inode::Inode;
 use crate::error::{Error, Result};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Free bytes of a disk without a limit.
 const UNLIMITED_BYTES: u64 = 1 << 50;

@@ -2,12 +2,12 @@
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::disk::{Call, Disk, fail, locked};
 use super::inode::Inode;
 use super::{File, Lock};
 use crate::error::Result;
+use crate::sync::{Arc, Mutex, MutexGuard};
 
 #[derive(Debug)]
 pub(super) struct MemoryLock {
