@@ -5,10 +5,10 @@
 //! what failed is in none, a snapshot never changes, and after power loss everything that was
 //! acknowledged is there.
 //!
-//! `cargo test -p amida -p amida-otel -p amida-sql -p amida-cli -p amida-tests
-//! --features amida-tests/shuttle --test schedules`: all packages are named so that no dependency is
-//! built again. `AMIDA_SCHEDULES` is the number of schedules, `AMIDA_SEED` where they begin; the
-//! schedule of a failure is printed, and `AMIDA_REPLAY` runs it again.
+//! `cargo test -p amida -p amida-otel -p amida-sql -p amida-cli -p amida-tests -p amida-benches
+//! --features amida-tests/shuttle --test schedules`: with the packages of the ordinary build no
+//! dependency is built again. `AMIDA_SCHEDULES` is the number of schedules, `AMIDA_SEED` where they
+//! begin; the schedule of a failure is printed, and `AMIDA_REPLAY` runs it again.
 
 mod stores;
 mod world;
