@@ -9,7 +9,8 @@
 //! | lifecycle | opening, closing, locks, readers beside the writer |
 //! | opening | what opening does and leaves alone, newer formats, full disks, clocks that are wrong |
 //! | readers | and when the directory is moved under a reader? |
-//! | crashes | is what was acknowledged there after a crash at any call? |
+//! | sim | is what was acknowledged there after a crash or a failure at any call? |
+//! | crashes | and when many threads append? |
 //! | faults | full disks, failed writes and syncs |
 //! | damage | torn and rotten bytes on the disk |
 //! | verify | is damage anywhere found, and is a sound store clean? |
@@ -55,5 +56,6 @@ mod real;
 mod rebuild;
 mod rows;
 mod tap;
+mod sim;
 mod traces;
 mod verify;
