@@ -10,6 +10,9 @@ use crate::codec::crc32;
 use crate::error::{Error, Result};
 use crate::fs::{File, Fs};
 
+/// A log's unused space is megabytes of zeros: they are compared at once.
+static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+
 /// Reads the records of one log file in order.
 #[derive(Debug)]
 pub struct WalReader {
@@ -90,13 +93,15 @@ impl WalReader {
 
     /// Looks behind bad bytes for the next whole record; moves there and returns it.
     pub fn resync(&mut self) -> Result<Option<Record>> {
-        const WINDOW: usize = 1 << 16;
+        const WINDOW: usize = ZEROS.len();
         let mut at = self.offset + ALIGNMENT;
         let mut window = vec![0; WINDOW + RECORD_HEADER_BYTES];
         loop {
             let read = self.file.read_at(&mut window, at)?;
             let window_bytes = window.get(..read).unwrap_or_default();
-            for start in (0..read.min(WINDOW)).step_by(ALIGNMENT as usize) {
+            let unused = window_bytes.starts_with(&ZEROS);
+            let starts = 0..if unused { 0 } else { read.min(WINDOW) };
+            for start in starts.step_by(ALIGNMENT as usize) {
                 let candidate = window_bytes.get(start..).unwrap_or_default();
                 if !candidate.starts_with(&RECORD_MAGIC) {
                     continue;
@@ -121,6 +126,9 @@ impl WalReader {
         let mut rest = vec![0; usize::try_from(len).unwrap_or(0)];
         let read = self.file.read_at(&mut rest, self.offset)?;
         rest.truncate(read);
+        while rest.ends_with(&ZEROS) {
+            rest.truncate(rest.len() - ZEROS.len());
+        }
         rest.truncate(rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
         Ok(rest)
     }
@@ -146,11 +154,10 @@ impl WalReader {
     }
 
     fn zeros_from(&self, mut offset: u64) -> Result<bool> {
-        let mut buffer = vec![0; 1 << 16];
+        let mut buffer = vec![0; ZEROS.len()];
         loop {
             let read = self.file.read_at(&mut buffer, offset)?;
-            let bytes = buffer.get(..read).unwrap_or_default();
-            if bytes.iter().any(|byte| *byte != 0) {
+            if buffer.get(..read) != ZEROS.get(..read) {
                 return Ok(false);
             }
             if read < buffer.len() {
