@@ -351,6 +351,10 @@ impl Inner {
     /// Ends the log file with a seal. Without it a file is as good, so a disk that has no room for
     /// one is no error, once half a seal is cut off.
     pub(super) fn end_file(&self, log: &mut Log) -> Result<()> {
+        if log.dirty_since.is_some() {
+            // The seal says that what stands before it is durable: so it must be before.
+            self.sync_log(log)?;
+        }
         let Some(writer) = &mut log.writer else { return Ok(()) };
         if let Err(error) = writer.write_seal() {
             let cut = writer.cut_back();
