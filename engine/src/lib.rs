@@ -52,6 +52,8 @@
 mod planted;
 
 mod codec;
+#[doc(hidden)]
+pub mod decoders;
 mod error;
 mod fs;
 mod maintenance;

@@ -1,11 +1,19 @@
-//! Fuzzes `append_otlp` against prost.
+//! Fuzzes OTLP requests against prost.
 #![no_main]
 
 #[path = "../bodies/otlp_proto.rs"]
 mod body;
+mod harness;
+#[allow(dead_code)] // half of it is for snapshots
+#[path = "../../tests/engine/rows.rs"]
+mod rows;
 
-thread_local! {
-    static TARGET: body::Target = body::Target::new();
+/// Bytes that one execution may take.
+fn limit(data: &[u8]) -> usize {
+    (4 << 20) + 256 * data.len()
 }
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| TARGET.with(|target| target.check(data)));
+libfuzzer_sys::fuzz_target!(
+    init: harness::start(150, body::seed),
+    |data: &[u8]| harness::run(limit(data), || body::check(data))
+);

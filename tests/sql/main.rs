@@ -20,6 +20,7 @@
 //! | notes | what is said of keys that no span has |
 //! | keys | `attr_any` and the table `attribute_keys` |
 //! | partial | damaged segments: errors, and answers from the rest |
+//! | fuzzed | the body of a fuzz target, on seeds |
 //! | docs | every example of docs/sql.md runs |
 //! | slt, slt/ | the dialect as sqllogictest files, a topic each |
 //! | real | real traces give the known answers |
@@ -30,6 +31,7 @@ mod calls;
 mod common;
 mod docs;
 mod durations;
+mod fuzzed;
 mod guard;
 mod ids;
 mod keys;

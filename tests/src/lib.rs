@@ -7,6 +7,7 @@
 //! | wire | protobuf messages as trees of fields, to take apart and put together |
 //! | damaged | a store with a damaged segment |
 //! | mutate | damaged and re-encoded requests |
+//! | input | the bytes of a fuzzer as choices |
 //! | oracle | which spans of a request a store must hold, and as which rows |
 //! | compare | expected rows against those of a store |
 //! | otlp_json | a reader of OTLP/JSON to hold the engine's against |
@@ -20,6 +21,7 @@ pub use futures_executor::block_on;
 pub mod compare;
 pub mod corpus;
 pub mod damaged;
+pub mod input;
 pub mod known;
 pub mod mutate;
 pub mod named;

@@ -4,6 +4,7 @@
 /// below its own. Two floors have a step: every room may name `error`, and options hold plain data
 /// of the model.
 pub const FLOORS: &[(&str, &[&str])] = &[
+    ("7", &["decoders"]),
     ("6", &["store"]),
     ("5", &["snapshot", "maintenance"]),
     ("4", &["manifest"]),

@@ -242,7 +242,8 @@ pub fn encode(version: &Version) -> Result<Vec<u8>> {
     Ok(framed(FORMAT, &body))
 }
 
-fn framed(format: u32, body: &[u8]) -> Vec<u8> {
+/// A file with this body.
+pub fn framed(format: u32, body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(24 + body.len());
     bytes.extend_from_slice(&MAGIC);
     bytes.extend_from_slice(&format.to_le_bytes());
@@ -257,7 +258,8 @@ fn checksum(format: u32, body: &[u8]) -> u32 {
     crc32(&[&format.to_le_bytes(), &(body.len() as u64).to_le_bytes(), body])
 }
 
-fn decode(bytes: &[u8], path: &Path) -> Result<Version> {
+/// The version in a file.
+pub fn decode(bytes: &[u8], path: &Path) -> Result<Version> {
     let short = || Error::corrupt(path, bytes.len() as u64, "the file ends too early");
     let mut decoder = Decoder(bytes);
     if decoder.array().ok_or_else(short)? != MAGIC {

@@ -121,6 +121,14 @@ impl<R: Read> Iterator for JsonRequests<R> {
     }
 }
 
+/// The requests of one document, which is all of the text.
+///
+/// # Errors
+/// As `json_to_requests`.
+pub fn one_document(text: &[u8]) -> Result<Vec<Bytes>> {
+    convert(text, Position::START)
+}
+
 /// The requests of one document.
 fn convert(text: &[u8], position: Position) -> Result<Vec<Bytes>> {
     let mut requests = Requests::default();

@@ -48,7 +48,8 @@ mod tests;
 
 pub use self::examine::{Description, Visitor, describe, examine};
 pub use self::footer::MetadataCache;
-pub use self::format::Origin;
+pub use self::format::{BODY_OFFSET, HEADER_OFFSET, Header, Origin};
+pub use self::index::{IndexBuilder, TraceIndex};
 pub use self::partial::{LeftOut, Missing};
 pub use self::reader::Segment;
 pub use self::writer::{SegmentSummary, SegmentWriter};

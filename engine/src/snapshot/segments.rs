@@ -1,9 +1,9 @@
 //! The segments of one version: those that are open, and those that could not be opened, which are
 //! never forgotten: a view of this version is not whole.
 
+use crate::sync::Arc;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use crate::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::fs::{Fs, names};

@@ -34,7 +34,7 @@ mod group;
 mod maintain;
 mod reader;
 mod rebuild;
-mod record;
+pub(crate) mod record;
 mod recovery;
 mod report;
 mod signal;

@@ -21,6 +21,6 @@ mod reader;
 mod tests;
 mod writer;
 
-pub use self::format::{FileHeader, RecordKind};
+pub use self::format::{FileHeader, RecordHeader, RecordKind};
 pub use self::reader::{Record, Step, WalReader, read_header};
 pub use self::writer::{Group, WalWriter};

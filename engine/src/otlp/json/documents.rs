@@ -22,7 +22,8 @@ pub struct Position {
 }
 
 impl Position {
-    const START: Self = Self { line: 1, column: 1 };
+    /// Where the input begins.
+    pub const START: Self = Self { line: 1, column: 1 };
 
     /// The place at this line and column of what starts here.
     pub fn plus(self, line: usize, column: usize) -> Self {
