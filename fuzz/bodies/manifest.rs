@@ -89,6 +89,8 @@ fn read(bytes: &[u8]) {
     let Ok(version) = decoders::manifest(bytes) else { return };
     // Sums over whatever numbers stand there.
     let _ = (version.segment_bytes(), version.segment_rows());
+    let mut catalog = version.catalog.clone();
+    catalog.merge(&version.catalog);
     let again = decoders::manifest_bytes(&version).expect("what was read can be written");
     assert_eq!(decoders::manifest(&again).expect("what was written is read"), version);
 }

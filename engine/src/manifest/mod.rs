@@ -145,12 +145,12 @@ impl Version {
 
     /// Bytes of all segments.
     pub fn segment_bytes(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.bytes).sum()
+        self.segments.iter().fold(0, |sum, segment| sum.saturating_add(segment.bytes))
     }
 
     /// Spans in all segments.
     pub fn segment_rows(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.rows).sum()
+        self.segments.iter().fold(0, |sum, segment| sum.saturating_add(segment.rows))
     }
 }
 

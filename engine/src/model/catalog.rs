@@ -90,13 +90,14 @@ pub enum SqlType {
 impl TypeCounts {
     /// Counts `count` values of a type.
     pub fn add(&mut self, value_type: ValueType, count: u64) {
-        self.0[value_type as usize] += count;
+        let counted = &mut self.0[value_type as usize];
+        *counted = counted.saturating_add(count);
     }
 
     /// Adds all counts of another.
     pub fn merge(&mut self, other: &TypeCounts) {
         for (mine, theirs) in self.0.iter_mut().zip(other.0) {
-            *mine += theirs;
+            *mine = mine.saturating_add(theirs);
         }
     }
 
@@ -121,7 +122,7 @@ impl TypeCounts {
 
     /// Number of values.
     pub fn total(&self) -> u64 {
-        self.0.iter().sum()
+        self.0.iter().fold(0, |total, count| total.saturating_add(*count))
     }
 }
 
@@ -242,7 +243,8 @@ impl Catalog {
         } else if keys.len() < Self::KEYS_MAX {
             keys.insert(key.to_owned(), *counts);
         } else {
-            *self.overflow.entry(scope).or_default() += counts.total();
+            let overflow = self.overflow.entry(scope).or_default();
+            *overflow = overflow.saturating_add(counts.total());
         }
     }
 
@@ -269,7 +271,8 @@ impl Catalog {
             }
         }
         for (scope, count) in &other.overflow {
-            *self.overflow.entry(*scope).or_default() += count;
+            let overflow = self.overflow.entry(*scope).or_default();
+            *overflow = overflow.saturating_add(*count);
         }
         for (scope, keys) in &other.examples {
             for (key, examples) in keys {

@@ -114,8 +114,12 @@ impl<R: Read> Documents<R> {
     fn skip_space(&mut self) -> Result<Option<u8>> {
         loop {
             let rest = &self.buffer[self.start..];
-            let mut skip = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-            if rest[skip..].starts_with(BOM) {
+            let mut skip = 0;
+            loop {
+                skip += rest[skip..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+                if !rest[skip..].starts_with(BOM) {
+                    break;
+                }
                 skip += BOM.len();
             }
             let first = rest.get(skip).copied();
@@ -124,8 +128,7 @@ impl<R: Read> Documents<R> {
             self.position = self.position.after(&rest[..skip]);
             self.start += skip;
             match first {
-                Some(byte) if !cut && !byte.is_ascii_whitespace() => return Ok(Some(byte)),
-                Some(_) if !cut => {}
+                Some(byte) if !cut => return Ok(Some(byte)),
                 _ if self.at_end => return Ok(first),
                 _ => self.fill()?,
             }

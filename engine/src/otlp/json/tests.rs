@@ -230,18 +230,19 @@ fn documents_follow_each_other_with_or_without_lines() {
     }
 }
 
+/// Gives a few bytes at a time.
+struct Drip<'a>(&'a [u8], usize);
+impl Read for Drip<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.1.min(self.0.len()).min(buf.len());
+        buf[..n].copy_from_slice(&self.0[..n]);
+        self.0 = &self.0[n..];
+        Ok(n)
+    }
+}
+
 #[test]
 fn documents_are_found_across_every_cut_of_the_reader() {
-    /// Gives a few bytes at a time.
-    struct Drip<'a>(&'a [u8], usize);
-    impl Read for Drip<'_> {
-        fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-            let n = self.1.min(self.0.len()).min(buf.len());
-            buf[..n].copy_from_slice(&self.0[..n]);
-            self.0 = &self.0[n..];
-            Ok(n)
-        }
-    }
     let text = format!("\u{feff} {}\n{}", one(r#""name":"a\"}\\""#), one(r#""name":"b""#));
     let whole = json_to_requests(text.as_bytes()).unwrap();
     for step in [1, 2, 3, 7, 64] {
@@ -372,4 +373,14 @@ fn schema_urls_and_dropped_counts_arrive() {
     assert_eq!(stored.spans.text(col::RESOURCE_SCHEMA_URL).value(0), "r");
     assert_eq!(stored.spans.text(col::SCOPE_SCHEMA_URL).value(0), "s");
     assert_eq!(stored.spans.span(0).unwrap().flags(), 257);
+}
+
+/// Found by fuzzing: a second mark was an error or white space by where the buffer happened to end.
+#[test]
+fn byte_order_marks_are_white_space_in_whatever_pieces_the_input_comes() {
+    let text = format!("\u{feff}\u{feff}\n\u{feff} {}\n\u{feff}\u{feff}", one(r#""name":"n""#));
+    for piece in [1, 2, 3, 5, 1_000] {
+        let found: Result<Vec<_>> = JsonRequests::new(Drip(text.as_bytes(), piece)).collect();
+        assert_eq!(found.unwrap(), [json_to_requests(text.as_bytes()).unwrap()], "{piece}");
+    }
 }
