@@ -23,7 +23,7 @@ const KINDS: [ErrorKind; 4] = [
 ];
 
 /// Operations of one input at most.
-const OPERATIONS_MAX: usize = 24;
+const OPERATIONS_MAX: usize = 16;
 
 /// A list of operations.
 pub fn seed(number: u64) -> Vec<u8> {

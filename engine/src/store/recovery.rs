@@ -59,6 +59,9 @@ pub fn recover(
     cache: &Arc<MetadataCache>,
     report: &mut RecoveryReport,
 ) -> Result<Recovered> {
+    // The last sync of a commit may have failed: what the version replaced is let go only when its
+    // name is there for good.
+    fs.sync_dir(&names::manifest_dir(store))?;
     tidy(&**fs, store, &version, report)?;
     let segments = Segments::open(fs, store, &version, &Segments::default(), cache)?;
     report.damage.extend(segments.damage());
