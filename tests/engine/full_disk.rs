@@ -132,7 +132,7 @@ fn fill(home: &Path, level: u64, room: u64) -> u64 {
         assert!(fine, "{when}: {step:?}");
     }
     count(&store, there, &when);
-    let store = if level % 3 == 0 {
+    let store = if level.is_multiple_of(3) {
         drop(store.close());
         let store = settings(level, &clock).open(&path).unwrap_or_else(|e| panic!("{when}: {e}"));
         count(&store, there, &when);
