@@ -55,7 +55,7 @@ mod readers;
 mod real;
 mod rebuild;
 mod rows;
-mod tap;
 mod sim;
+mod tap;
 mod traces;
 mod verify;

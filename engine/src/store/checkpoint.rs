@@ -64,13 +64,13 @@ impl Store {
     /// `Invalid` when something stands at `to`, or it lies within the store; `Closed`, `Poisoned`,
     /// `Io`.
     pub fn checkpoint(&self, to: impl AsRef<Path>) -> Result<Checkpoint> {
-        let inner = self.open_inner()?;
+        let inner = &self.0.inner;
         let mut target = Target::begin(&*inner.fs, &inner.path, to.as_ref())?;
-        inner.with_log(|log| inner.seal(log))?;
+        inner.with_open_log(|log| inner.seal(log))?;
         let mut spans = 0;
         let (version, held) = {
             // Nothing is flushed meanwhile, so the log files stay.
-            let _turn = lock(&inner.turn);
+            let _turn = inner.take_turn()?;
             let (version, segments, sealed) = {
                 let state = lock(&inner.state);
                 (state.version.clone(), state.segments.clone(), state.sealed.clone())
