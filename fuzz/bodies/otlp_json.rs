@@ -1,5 +1,6 @@
 //! OTLP/JSON: what is taken is JSON and gives requests that prost takes, whose spans written as
-//! JSON are the same spans again; a stream gives what its documents do, in whatever pieces it comes.
+//! JSON are the same spans again; a stream gives what its documents do, in whatever pieces it
+//! comes.
 
 use std::io::Read;
 

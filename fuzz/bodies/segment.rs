@@ -185,9 +185,9 @@ fn read(bytes: Vec<u8>, number: u64) -> Result<Read> {
     Ok(Read { verified: segment.verify(), scanned, traces })
 }
 
-/// Reads all of a file with right checksums over anything. Rows are not read by number: to pass over
-/// rows, parquet 59 goes past the end of a forged page and makes an empty slice there, which a build
-/// with debug assertions aborts on and any other has no harm of.
+/// Reads all of a file with right checksums over anything. Rows are not read by number: to pass
+/// over rows, parquet 59 goes past the end of a forged page and makes an empty slice there, which a
+/// build with debug assertions aborts on and any other has no harm of.
 fn scan_forged(bytes: Vec<u8>, number: u64) {
     let Ok(segment) = decoders::segment(Bytes::from(bytes), number) else { return };
     let _ = (segment.metadata(), segment.promoted(), segment.complete_columns());

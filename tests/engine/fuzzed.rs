@@ -79,9 +79,9 @@ fn store_ops_on_seeds() {
     on_seeds(500, store_ops::seed, store_ops::check);
 }
 
-/// Found by store_ops: the last sync of a manifest failed, the store was opened again on the version
-/// whose name was not safe yet, removed the log that this version had replaced, and the power
-/// failed: back was the version before, and what stood in the log was gone.
+/// Found by store_ops: the last sync of a manifest failed, the store was opened again on the
+/// version whose name was not safe yet, removed the log that this version had replaced, and the
+/// power failed: back was the version before, and what stood in the log was gone.
 #[test]
 fn what_a_version_replaced_stays_until_its_name_is_safe() {
     let mut failed = 0;

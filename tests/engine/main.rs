@@ -7,7 +7,7 @@
 //! | bad_inputs | and of bad directories? |
 //! | bad_requests | and of bad requests? |
 //! | lifecycle | opening, closing, locks, readers beside the writer |
-//! | opening | what opening does and leaves alone, newer formats, full disks, clocks that are wrong |
+//! | opening | what opening leaves alone; newer formats, full disks, wrong clocks |
 //! | readers | and when the directory is moved under a reader? |
 //! | sim | is what was acknowledged there after a crash or a failure at any call? |
 //! | crashes | and when many threads append? |

@@ -69,8 +69,8 @@ pub trait Fs: Send + Sync + Debug {
     /// Free bytes for this user on the disk of a directory.
     fn free_bytes(&self, dir: &Path) -> Result<u64>;
     /// What kind of file system a directory is on when locks and syncs may not be kept there,
-    /// because a network or another process stands between: `NFS`, `SMB`, `9p`, `FUSE`, ...; `None` for a
-    /// local disk.
+    /// because a network or another process stands between: `NFS`, `SMB`, `9p`, `FUSE`, ...;
+    /// `None` for a local disk.
     fn network(&self, dir: &Path) -> Result<Option<&'static str>>;
     /// Takes the writer's lock: makes the file if needed, locks it and writes the process id into
     /// it. The lock is free again when the value is dropped or the process ends.

@@ -14,6 +14,7 @@
 //! | maintain | flush, retention and compaction carried out |
 //! | worker | the background threads |
 //! | signal | how a thread is woken and ended |
+//! | door | who may open a directory for writing |
 //! | recovery | opening a directory |
 //! | report | `RecoveryReport`: what was found there |
 //! | clock | times of ingest and of retention |
@@ -30,6 +31,7 @@
 mod checkpoint;
 mod clock;
 mod commit;
+mod door;
 mod group;
 mod maintain;
 mod reader;
@@ -45,7 +47,6 @@ mod verify;
 mod worker;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -57,7 +58,7 @@ use self::state::State;
 use self::stats::Counters;
 use self::verify::no_store;
 use crate::error::{Error, Result};
-use crate::fs::{Fs, Lock, MemoryFs, names};
+use crate::fs::{Fs, Lock, MemoryFs};
 use crate::manifest;
 use crate::memtable::Decode;
 use crate::options::Options;
@@ -185,8 +186,8 @@ impl Store {
             return Err(no_store(&*fs, &path));
         }
         fs.create_dir_all(&path)?;
-        refuse_other_content(&*fs, &path, known)?;
-        let held = take_lock(&*fs, &path, options.lock_wait)?;
+        door::refuse_other_content(&*fs, &path, known)?;
+        let held = door::take_lock(&*fs, &path, options.lock_wait)?;
         let mut report = RecoveryReport::default();
         let reading_ns = options.clock.now_ns();
         let version = recovery::newest(&*fs, &path, &options.retention, reading_ns, &mut report)?;
@@ -314,37 +315,6 @@ impl Store {
     /// it again recovers everything that was acknowledged.
     pub fn close(self) -> Result<()> {
         self.0.close()
-    }
-}
-
-/// Takes the writer's lock, waiting for another writer at most this long.
-fn take_lock(fs: &dyn Fs, path: &Path, wait: Duration) -> Result<Box<dyn Lock>> {
-    // The kernel tells nobody when a lock is free: it must be asked again.
-    const LOOK_EVERY: Duration = Duration::from_millis(20);
-    let since = Instant::now();
-    loop {
-        match fs.lock(&names::lock(path)) {
-            Err(Error::Locked { .. }) if since.elapsed() < wait => {
-                std::thread::park_timeout(LOOK_EVERY)
-            }
-            other => return other,
-        }
-    }
-}
-
-/// A directory that holds other things is not turned into a store.
-fn refuse_other_content(fs: &dyn Fs, path: &Path, known: bool) -> Result<()> {
-    const OURS: [&str; 6] = ["LOCK", "RESERVE", "manifest", "wal", "segments", "quarantine"];
-    if known {
-        return Ok(());
-    }
-    let other = fs.list(path)?.into_iter().find(|name| !OURS.contains(&name.as_str()));
-    match other {
-        None => Ok(()),
-        Some(name) => Err(Error::invalid(format!(
-            "{} holds no Amida store but other things ({name}): give a new or empty directory",
-            path.display()
-        ))),
     }
 }
 

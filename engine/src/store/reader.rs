@@ -1,8 +1,10 @@
 //! `Reader`: a look at a store from another process, beside its writer. Never writes.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
+use super::recovery::durable_beyond;
 use super::stats::{self, Stats};
 use super::{DECODE, lock, record, ticket};
 use crate::error::{Error, Result};
@@ -57,9 +59,14 @@ struct View {
 /// A log file as far as it was read.
 #[derive(Debug)]
 struct Tail {
-    reader: WalReader,
+    /// `None` when nothing in the file can be read, or nothing more.
+    reader: Option<WalReader>,
     memtable: Memtable,
     rejected: Rejected,
+    /// The sequence of the next record.
+    next_sequence: u64,
+    /// What is damaged in it.
+    damage: Vec<String>,
 }
 
 impl Reader {
@@ -125,20 +132,20 @@ impl Reader {
         let files = self.fs.list(&names::wal_dir(&self.path))?;
         let floor = view.version.wal_floor;
         view.logs.retain(|number, _| *number >= floor);
-        for number in files.iter().filter_map(|name| names::number(name, names::WAL)) {
-            if number < floor {
-                continue;
-            }
-            if !view.logs.contains_key(&number) {
-                let path = names::wal(&self.path, number);
-                let id = &view.version.store_id.0;
-                let reader = WalReader::open(&*self.fs, &path, id, number)?;
-                let (memtable, rejected) = (Memtable::new(DECODE), Rejected::default());
-                view.logs.insert(number, Tail { reader, memtable, rejected });
-            }
-            if let Some(tail) = view.logs.get_mut(&number) {
-                tail.read_on(view.version.flushed_sequence)?;
-            }
+        let mut numbers: Vec<u64> =
+            files.iter().filter_map(|name| names::number(name, names::WAL)).collect();
+        numbers.retain(|number| *number >= floor);
+        for number in &numbers {
+            let tail = match view.logs.entry(*number) {
+                Entry::Occupied(open) => open.into_mut(),
+                Entry::Vacant(new) => {
+                    let path = names::wal(&self.path, *number);
+                    new.insert(Tail::open(&*self.fs, &path, &view.version.store_id.0, *number)?)
+                }
+            };
+            // A file is begun only when all before it is on stable storage.
+            let complete = numbers.last() != Some(number);
+            tail.read_on(view.version.flushed_sequence, complete)?;
         }
         let newest = manifest::newest_number(&*self.fs, &self.path)?;
         Ok(newest == Some(view.version.number))
@@ -177,7 +184,8 @@ impl Reader {
         let view = lock(&self.view);
         let tails = view.logs.values().map(|tail| (tail.memtable.facts(), &tail.rejected));
         let mut stats = stats::gather(&view.version, tails);
-        stats.damage = view.segments.damage().collect();
+        let logs = view.logs.values().flat_map(|tail| tail.damage.iter().cloned());
+        stats.damage = view.segments.damage().chain(logs).collect();
         stats::measure(&*self.fs, &self.path, &mut stats);
         stats
     }
@@ -194,20 +202,62 @@ impl Reader {
 }
 
 impl Tail {
-    /// Reads the records that came since. Bytes that are no record yet end the look: the writer may
-    /// be in the middle of them.
-    fn read_on(&mut self, flushed_sequence: u64) -> Result<()> {
+    fn open(fs: &dyn Fs, path: &Path, store_id: &[u8; 16], number: u64) -> Result<Self> {
+        let (reader, damage) = match WalReader::open(fs, path, store_id, number) {
+            Ok(reader) => (Some(reader), Vec::new()),
+            // A log gets its name with its header: this is nothing that is being written.
+            Err(error @ Error::Corrupt { .. }) => (None, vec![error.to_string()]),
+            Err(error) => return Err(error),
+        };
+        let next_sequence = reader.as_ref().map_or(0, |reader| reader.header().first_sequence);
+        for what in &damage {
+            tracing::error!(target: "amida::store", what, "damage found");
+        }
+        let (memtable, rejected) = (Memtable::new(DECODE), Rejected::default());
+        Ok(Self { reader, memtable, rejected, next_sequence, damage })
+    }
+
+    /// Reads the records that came since. Bytes that are no record end the look, for the writer may
+    /// be in the middle of them; unless it is known that a record was on stable storage there,
+    /// since the file is complete or a later record says so: that is damage.
+    fn read_on(&mut self, flushed_sequence: u64, complete: bool) -> Result<()> {
         loop {
-            let found = match self.reader.step()? {
+            let Some(reader) = &mut self.reader else { return Ok(()) };
+            let at = reader.offset();
+            let found = match reader.step()? {
                 Step::Record(found) => found,
-                Step::Bad if planted!("reader_skips_unfinished") => match self.reader.resync()? {
+                Step::End => return Ok(()),
+                Step::Bad if planted!("reader_skips_unfinished") => match reader.resync()? {
                     Some(found) => found,
                     None => return Ok(()),
                 },
-                Step::Bad | Step::End => return Ok(()),
+                Step::Bad => {
+                    let damaged = complete || durable_beyond(reader, self.next_sequence)?;
+                    reader.seek(at);
+                    if !damaged {
+                        return Ok(());
+                    }
+                    let found = reader.resync()?;
+                    let (path, from) = (reader.path().display(), self.next_sequence);
+                    let what =
+                        format!("{path} at byte {at}: the records from {from} on are damaged");
+                    tracing::error!(target: "amida::store", what, "damage found");
+                    self.damage.push(what);
+                    match found {
+                        Some(found) => found,
+                        None => {
+                            self.reader = None;
+                            return Ok(());
+                        }
+                    }
+                }
             };
             let sequence = found.header.sequence;
-            if found.is_seal() || sequence <= flushed_sequence {
+            if found.is_seal() {
+                continue;
+            }
+            self.next_sequence = sequence + 1;
+            if sequence <= flushed_sequence {
                 continue;
             }
             let Some(replayed) = record::read(found.payload) else { continue };

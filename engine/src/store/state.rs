@@ -100,8 +100,9 @@ impl State {
     }
 
     /// Makes a version visible and returns the segments before it: let go of them when the state is
-    /// not locked any more, for that may remove files. Segments that it does not have any more are removed from the disk
-    /// when the last snapshot lets go of them; `new` are those that it has and the state does not.
+    /// not locked any more, for that may remove files. Segments that the version does not have any
+    /// more are removed from the disk when the last snapshot lets go of them; `new` are those that
+    /// it has and the state does not.
     #[must_use = "it is dropped after the state was unlocked"]
     pub fn publish(&mut self, version: Version, new: &[Arc<Segment>]) -> Arc<Segments> {
         let next = Arc::new(self.segments.follow(&version, new));

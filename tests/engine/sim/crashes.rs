@@ -151,7 +151,7 @@ fn crash_twice(script: &Script, call: u64, seed: u64) -> (u64, u64) {
         let again = again.after_crash(model, &format!(", {model:?}"));
         copy(&again, "").check(View::PowerLost, second % 11 == 0);
         twice += 1;
-        if seed % 5 == 0 {
+        if seed.is_multiple_of(5) {
             let third = recovery_calls(&again);
             let run = recovery_ended_at(&again, seed / 5 % third.max(1));
             let model = models(seed)[seed as usize % 7];
