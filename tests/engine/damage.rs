@@ -97,6 +97,36 @@ fn a_rotten_byte_in_the_middle_of_the_log_is_reported_and_later_records_are_kept
 }
 
 #[test]
+fn a_reader_says_that_the_middle_of_the_log_is_damaged_and_goes_on() {
+    let (fs, path, [one, two, _]) = killed_after_three();
+    let log = bytes(&fs, &path);
+    let mut reported = 0;
+    for at in (one..two).step_by(3) {
+        let mut rotten = log.clone();
+        rotten[at] ^= 0x10;
+        let fs = with(&fs, &path, &rotten);
+        let reader = options(&fs).open_reader(DIR).unwrap();
+        let damage = reader.stats().damage;
+        if damage.is_empty() {
+            // Padding between records belongs to none.
+            assert_eq!(numbers(&reader.snapshot()), once([1, 2, 3]), "byte {at}");
+            continue;
+        }
+        reported += 1;
+        assert_eq!(numbers(&reader.snapshot()), once([1, 3]), "byte {at}: {damage:?}");
+        assert!(damage.len() == 1 && damage[0].contains(path.to_str().unwrap()), "{damage:?}");
+        reader.refresh().unwrap();
+        assert_eq!(reader.stats().damage, damage, "byte {at}");
+    }
+    assert!(reported > 30, "{reported}");
+    // A file that is no log any more is damage too.
+    let fs = with(&fs, &path, &[0x5a; 300]);
+    let reader = options(&fs).open_reader(DIR).unwrap();
+    assert_eq!(reader.stats().damage.len(), 1);
+    assert_eq!(numbers(&reader.snapshot()), once([]));
+}
+
+#[test]
 fn a_missing_log_file_in_the_middle_is_reported() {
     let fs = MemoryFs::new();
     let store = open(&fs);

@@ -196,7 +196,7 @@ async fn a_damaged_index_costs_nothing_and_with_damaged_ids_one_row_group() {
     let [strict, partial] = sessions(&[Index, Column(col::TRACE_ID, 0)], 2);
     names_the_file(&sql, ask(&strict, &sql).await);
     let (answer, missing) = ask(&partial, &sql).await.expect(&sql);
-    assert_eq!((answer, missing), (vec!["4".to_owned()], vec!GROUPS[..1]));
+    assert_eq!((answer, missing), (vec!["4".to_owned()], GROUPS[..1].to_vec()));
 }
 
 #[tokio::test]
