@@ -7,6 +7,7 @@
 //! | bad_inputs | and of bad directories? |
 //! | bad_requests | and of bad requests? |
 //! | lifecycle | opening, closing, locks, readers beside the writer |
+//! | fixtures | are stores of earlier versions read? |
 //! | opening | what opening leaves alone; newer formats, full disks, wrong clocks |
 //! | readers | and when the directory is moved under a reader? |
 //! | sim | is what was acknowledged there after a crash or a failure at any call? |
@@ -40,6 +41,7 @@ mod damage;
 mod differential;
 mod export;
 mod faults;
+mod fixtures;
 mod flips;
 mod full_disk;
 mod fuzzed;
