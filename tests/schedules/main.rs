@@ -5,9 +5,8 @@
 //! what failed is in none, a snapshot never changes, and after power loss everything that was
 //! acknowledged is there.
 //!
-//! `cargo test -p amida -p amida-otel -p amida-sql -p amida-cli -p amida-tests -p amida-benches
-//! --features amida-tests/shuttle --test schedules`: with the packages of the ordinary build no
-//! dependency is built again. `AMIDA_SCHEDULES` is the number of schedules, `AMIDA_SEED` where they
+//! `cargo test --features amida-tests/shuttle --test schedules`: without `-p`, so that no dependency
+//! of the ordinary build is built again. `AMIDA_SCHEDULES` is the number of schedules, `AMIDA_SEED` where they
 //! begin; the schedule of a failure is printed, and `AMIDA_REPLAY` runs it again.
 
 mod stores;
@@ -47,9 +46,8 @@ fn schedules(name: &str, share: usize, test: fn()) {
         Err(cause) => {
             eprintln!(
                 "{name} failed with seed {seed}; the text of the failing schedule, above, in \
-                 AMIDA_REPLAY runs it again: AMIDA_REPLAY=.. cargo test -p amida -p amida-otel \
-                 -p amida-sql -p amida-cli -p amida-tests --features amida-tests/shuttle \
-                 --test schedules {name}"
+                 AMIDA_REPLAY runs it again: AMIDA_REPLAY=.. cargo test \
+                 --features amida-tests/shuttle --test schedules {name}"
             );
             resume_unwind(cause);
         }
