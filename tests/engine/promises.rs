@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use amida::{CrashModel, Fs, MemoryFs, Store};
+use amida::{CrashModel, Durability, Fs, MemoryFs, Store};
 
 use crate::common::{DIR, numbers, once, one_span, open, options, spans, within_a_minute};
 use crate::tap::Tap;
@@ -97,7 +97,8 @@ fn sequences_are_never_given_twice() {
 #[test]
 fn a_reader_waits_for_a_record_that_is_being_written() {
     let fs = MemoryFs::new();
-    let store = open(&fs);
+    // No record says that another one was synced: that would be damage.
+    let store = options(&fs).durability(Durability::Os).open(DIR).unwrap();
     let folder = Path::new(DIR).join("wal");
     let end = |fs: &MemoryFs, path: &Path| {
         let log = fs.map(path).unwrap();

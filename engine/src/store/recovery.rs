@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::maintain::{commit, give_up_reserve, quarantine, without_expired};
 use super::report::RecoveryReport;
 use super::state::{Rejected, Sealed};
+use super::verify::{is_store, no_store};
 use super::{record, ticket};
 use crate::error::{Error, Result};
 use crate::fs::{Fs, create_durably, names};
@@ -119,14 +120,12 @@ pub fn newest(
 }
 
 fn create(fs: &dyn Fs, store: &Path) -> Result<Version> {
-    for dir in [names::segment_dir(store), names::wal_dir(store)] {
-        if fs.exists(&dir)? && !fs.list(&dir)?.is_empty() {
-            let what = format!("there is data but no manifest; {}", manifest::REBUILD);
-            return Err(Error::corrupt(names::manifest_dir(store), 0, what));
-        }
+    if is_store(fs, store)? {
+        return Err(no_store(fs, store));
+    }
+    for dir in [names::segment_dir(store), names::wal_dir(store), names::manifest_dir(store)] {
         fs.create_dir_all(&dir)?;
     }
-    fs.create_dir_all(&names::manifest_dir(store))?;
     // An earlier try may have made the directories and failed to sync them.
     fs.sync_dir(store)?;
     fs.sync_dir(names::around(store))?;

@@ -294,6 +294,9 @@ impl<'a> Run<'a> {
     /// Opens what is left and looks; where asked, the store must work on from there, and what was
     /// seen once does not go away.
     pub fn check(&mut self, view: View, works_on: bool) {
+        if works_on && self.store.is_none() {
+            self.verify("before it is opened");
+        }
         if self.full {
             // A full disk may keep it from opening, but not for good.
             self.open(view);
@@ -309,6 +312,19 @@ impl<'a> Run<'a> {
         self.make_durable(Store::flush);
         self.append(1, 0);
         self.close();
+        self.verify("closed");
         self.after_crash(CrashModel::LoseUnsynced, ", once more").open(View::PowerLost);
+    }
+
+    /// Every checksum and count must hold; the end of a torn log is no damage.
+    fn verify(&self, when: &str) {
+        match amida::verify(DIR, &self.options(), |_, _| {}) {
+            Ok(found) => {
+                assert!(found.problems.is_empty(), "{}, {when}: {:?}", self.about, found.problems);
+            }
+            // The power failed before there was a store.
+            Err(Error::Invalid { .. }) if when != "closed" => {}
+            Err(error) => panic!("{}, {when}: {error}", self.about),
+        }
     }
 }

@@ -189,10 +189,11 @@ pub fn verify(
     Err(Error::Busy { what: "the writer commits faster than its directory can be read" })
 }
 
-/// Whether there is anything of a store in this directory.
+/// Whether there is anything of a store in this directory. What a crash while one was made left is
+/// nothing.
 pub fn is_store(fs: &dyn Fs, store: &Path) -> Result<bool> {
     for dir in [names::manifest_dir(store), names::segment_dir(store), names::wal_dir(store)] {
-        if fs.exists(&dir)? && !fs.list(&dir)?.is_empty() {
+        if list(fs, &dir)?.iter().any(|name| !names::is_tmp(name)) {
             return Ok(true);
         }
     }
