@@ -113,7 +113,15 @@ fn a_reader_says_that_the_middle_of_the_log_is_damaged_and_goes_on() {
             continue;
         }
         reported += 1;
-        assert_eq!(numbers(&reader.snapshot()), once([1, 3]), "byte {at}: {damage:?}");
+        // An answer without it must be asked for.
+        let refused = reader.snapshot().scan(&Predicate::new()).map(drop);
+        assert!(
+            matches!(&refused, Err(Error::Corrupt { path: p, .. }) if *p == path),
+            "{refused:?}"
+        );
+        let partial = reader.snapshot().allow_partial();
+        assert_eq!(numbers(&partial), once([1, 3]), "byte {at}: {damage:?}");
+        assert_eq!(partial.missing().len(), 1);
         assert!(damage.len() == 1 && damage[0].contains(path.to_str().unwrap()), "{damage:?}");
         reader.refresh().unwrap();
         assert_eq!(reader.stats().damage, damage, "byte {at}");
@@ -123,7 +131,30 @@ fn a_reader_says_that_the_middle_of_the_log_is_damaged_and_goes_on() {
     let fs = with(&fs, &path, &[0x5a; 300]);
     let reader = options(&fs).open_reader(DIR).unwrap();
     assert_eq!(reader.stats().damage.len(), 1);
-    assert_eq!(numbers(&reader.snapshot()), once([]));
+    assert_eq!(numbers(&reader.snapshot().allow_partial()), once([]));
+}
+
+#[test]
+fn a_reader_says_that_a_log_file_is_missing() {
+    let fs = MemoryFs::new();
+    for number in 1..4 {
+        // Each writer leaves a log file of its own.
+        let store = options(&fs).single_threaded().open(DIR).unwrap();
+        let _ = store.append_otlp(one_span(number)).unwrap();
+        store.close().unwrap();
+    }
+    let folder = Path::new(DIR).join("wal");
+    let names = fs.list(&folder).unwrap();
+    assert_eq!(names.len(), 3);
+    for (gone, left) in [(0, [2, 3]), (1, [1, 3])] {
+        let fs = fs.crash(CrashModel::KeepAll);
+        fs.remove(&folder.join(&names[gone])).unwrap();
+        let reader = options(&fs).open_reader(DIR).unwrap();
+        let damage = reader.stats().damage;
+        assert!(damage.len() == 1 && damage[0].contains("missing"), "{damage:?}");
+        reader.snapshot().scan(&Predicate::new()).map(drop).unwrap_err();
+        assert_eq!(numbers(&reader.snapshot().allow_partial()), once(left));
+    }
 }
 
 #[test]

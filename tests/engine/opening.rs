@@ -212,16 +212,17 @@ fn a_store_on_a_full_disk_opens_is_read_and_closes() {
 
 #[test]
 fn retention_runs_before_the_first_write_and_frees_a_full_disk() {
-    let week = days(7);
-    let later = NOW_NS + 2 * i64::try_from(week.as_nanos()).unwrap();
-    // A manifest needs room; the reserve gives it.
-    let (fs, options) = on_a_full_disk(Retention::max_age(week), later);
-    fs.limit_bytes(Some(fs.used_bytes() + (1 << 20)));
+    // A manifest needs room, which a reserve gives.
+    let later = NOW_NS + 20 * 3600 * 1_000_000_000;
+    let age = Duration::from_secs(10 * 3600);
+    let (fs, options) = on_a_full_disk(Retention::max_age(age), later);
+    fs.limit_bytes(Some(fs.used_bytes() + 10_000));
     let store = options.open(DIR).unwrap();
     assert!(store.recovery().expired > 0);
     // What is in the log only is not dropped by whole segments.
     assert_eq!(numbers(&store.snapshot()), once([6]));
     assert_eq!(fs.list(&Path::new(DIR).join("segments")).unwrap(), Vec::<String>::new());
+    fs.limit_bytes(None);
     assert_eq!(store.append_otlp(one_span(7)).unwrap().accepted(), 1);
 }
 
@@ -268,6 +269,15 @@ fn a_clock_that_jumps_a_year_and_back_deletes_nothing() {
     let store = open();
     let _ = store.append_otlp(one_span(1)).unwrap();
     store.flush().unwrap();
+    store.close().unwrap();
+    // A machine that boots with a wrong clock, and one whose clock jumps while the store is open.
+    clock.set(NOW_NS + 365 * 86_400 * 1_000_000_000);
+    let store = open();
+    store.compact().unwrap();
+    assert_eq!(numbers(&store.snapshot()), once([1]));
+    store.close().unwrap();
+    clock.set(NOW_NS);
+    let store = open();
     clock.advance(days(365));
     let _ = store.append_otlp(one_span(2)).unwrap();
     store.compact().unwrap();

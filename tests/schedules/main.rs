@@ -5,9 +5,10 @@
 //! what failed is in none, a snapshot never changes, and after power loss everything that was
 //! acknowledged is there.
 //!
-//! `cargo test --features amida-tests/shuttle --test schedules`: without `-p`, so that no dependency
-//! of the ordinary build is built again. `AMIDA_SCHEDULES` is the number of schedules, `AMIDA_SEED` where they
-//! begin; the schedule of a failure is printed, and `AMIDA_REPLAY` runs it again.
+//! `cargo test --features amida-tests/shuttle --test schedules`: without `-p`, so that no
+//! dependency of the ordinary build is built again. `AMIDA_SCHEDULES` is the number of schedules,
+//! `AMIDA_SEED` where they begin; the schedule of a failure is printed, and `AMIDA_REPLAY` runs it
+//! again.
 
 mod stores;
 mod world;

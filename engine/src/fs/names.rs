@@ -65,6 +65,11 @@ pub fn reserve(store: &Path) -> PathBuf {
     store.join("RESERVE")
 }
 
+/// Says that a checkpoint is being made in this directory, and was not finished while it stands.
+pub fn unfinished(store: &Path) -> PathBuf {
+    store.join("UNFINISHED")
+}
+
 /// The name under which a file is written before it is renamed.
 pub fn tmp(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();

@@ -41,7 +41,7 @@ pub const REBUILD: &str = "`amida repair DIR --rebuild-manifest` makes it again 
 const VERSIONS_KEPT: usize = 2;
 
 /// A segment in a version.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SegmentEntry {
     /// The number in its file name. Segments stand in order of ingest, not of number.
     pub number: u64,
@@ -199,7 +199,8 @@ pub fn newest_number(fs: &dyn Fs, store: &Path) -> Result<Option<u64>> {
 /// `Io`; then the store's state is the one before, or, where only the last sync failed, either.
 pub fn commit(fs: &dyn Fs, store: &Path, version: &Version) -> Result<()> {
     write(fs, store, version)?;
-    let numbers = numbers(fs, store)?;
+    // The version is safe: what goes wrong from here on does no harm.
+    let numbers = numbers(fs, store).unwrap_or_default();
     for old in numbers.iter().rev().skip(VERSIONS_KEPT) {
         // An old version that stays does no harm; the next commit tries again.
         if let Err(error) = fs.remove(&names::manifest(store, *old)) {

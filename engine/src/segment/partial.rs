@@ -33,7 +33,7 @@ use crate::model::schema::col;
 pub struct Missing {
     /// The damaged file.
     pub path: PathBuf,
-    /// The rows of the file, counted from 0.
+    /// The rows of the file, counted from 0; none where it is a log, of which nobody knows.
     pub rows: Range<u64>,
     /// Earliest and latest start time of those spans, in nanoseconds since the epoch.
     pub start_times: (i64, i64),
@@ -65,9 +65,12 @@ impl Missing {
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time =
-            |ns| DateTime::from_timestamp_nanos(ns).to_rfc3339_opts(SecondsFormat::Secs, true);
+            |ns| DateTime::from_timestamp_nanos(ns).to_rfc3339_opts(SecondsFormat::AutoSi, true);
         let (from, to) = self.start_times;
         let Range { start, end } = &self.rows;
+        if start == end {
+            return write!(f, "left out what {} held: {}", self.path.display(), self.what);
+        }
         write!(
             f,
             "left out rows {start}..{end} of {}, spans that start from {} to {}: {}",

@@ -88,6 +88,19 @@ impl Segments {
         next
     }
 
+    /// The same beside damaged logs: nobody knows how many spans these held, nor of which times.
+    pub fn beside_damage(&self, logs: Vec<Error>) -> Self {
+        let unreadable = logs.into_iter().filter_map(|error| {
+            let (Error::Corrupt { path, .. } | Error::Io { path, .. }) = &error else {
+                return None;
+            };
+            let entry = SegmentEntry { start_times: (i64::MIN, i64::MAX), ..Default::default() };
+            Some(Unreadable { path: path.clone(), entry, error })
+        });
+        let unreadable = self.unreadable.iter().cloned().chain(unreadable).collect();
+        Self { open: self.open.clone(), unreadable }
+    }
+
     /// What cannot be opened, a line each.
     pub fn damage(&self) -> impl Iterator<Item = String> {
         self.unreadable.iter().map(|unreadable| unreadable.error.to_string())

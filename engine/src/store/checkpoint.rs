@@ -168,6 +168,10 @@ impl<'a> Target<'a> {
         if fs.exists(path)? {
             for name in fs.list(path)? {
                 let inside = path.join(&name);
+                let mark = names::unfinished(path);
+                if inside == mark || inside == names::tmp(&mark) {
+                    continue;
+                }
                 if !folders.contains(&inside) || !fs.list(&inside)?.is_empty() {
                     return Err(Error::invalid(format!(
                         "{shown} is not empty ({name}): give a new or empty directory"
@@ -179,6 +183,8 @@ impl<'a> Target<'a> {
         for folder in &folders {
             fs.create_dir_all(folder)?;
         }
+        // Half a checkpoint must not pass for a store that lost its manifest.
+        create_durably(fs, &names::unfinished(path), b"a checkpoint that is not finished\n")?;
         let made = BTreeMap::new();
         Ok(Self { fs, store, path, made, no_links: false, finished: false })
     }
@@ -306,6 +312,9 @@ impl<'a> Target<'a> {
         ] {
             self.fs.sync_dir(dir)?;
         }
+        // All is there but the manifest.
+        self.fs.remove(&names::unfinished(self.path))?;
+        self.fs.sync_dir(self.path)?;
         let mut checkpoint = Checkpoint { spans, ..Checkpoint::default() };
         for (bytes, linked) in self.made.values() {
             checkpoint.bytes += bytes;
@@ -346,8 +355,11 @@ impl Drop for Target<'_> {
         for path in self.made.keys() {
             if let Err(error) = self.fs.remove(path) {
                 tracing::warn!(target: "amida::store", %error, "a part of a checkpoint stays");
+                return;
             }
         }
+        // It may be gone already, when all but the manifest was there.
+        let _ = self.fs.remove(&names::unfinished(self.path));
     }
 }
 

@@ -23,14 +23,17 @@ pub struct StoreClock {
 }
 
 impl StoreClock {
-    /// The clock of a store that is opened now and holds requests up to this time of ingest. How
-    /// long a store was closed is no jump: the first reading is believed.
+    /// The clock of a store that is opened now and holds requests up to this time of ingest. A
+    /// store that was closed for more than a day looks like a jump, and waits like for one.
     pub fn new(reading_ns: i64, newest_ingest_ns: Option<i64>) -> Self {
-        Self {
+        let newest_ns = newest_ingest_ns.unwrap_or(reading_ns);
+        let mut clock = Self {
             ingest_ns: newest_ingest_ns.unwrap_or(i64::MIN),
-            retention_ns: reading_ns,
+            retention_ns: newest_ns.min(reading_ns),
             doubted_ns: None,
-        }
+        };
+        clock.retention(reading_ns);
+        clock
     }
 
     /// The time of ingest of a request that comes now: the reading, but never before an earlier
@@ -65,8 +68,8 @@ impl StoreClock {
                 tracing::warn!(
                     target: "amida::store",
                     ahead_seconds = ahead(self.retention_ns) / 1_000_000_000,
-                    "the clock jumped forward by more than a day; retention by age waits until it \
-                     shows that for ten minutes"
+                    "the clock is more than a day ahead of what the store saw last; retention by \
+                     age waits until it has shown that for ten minutes"
                 );
                 self.doubted_ns = Some(reading_ns);
             }
@@ -119,8 +122,12 @@ mod tests {
     }
 
     #[test]
-    fn time_in_which_the_store_was_closed_is_no_jump() {
+    fn a_clock_that_is_far_ahead_when_the_store_is_opened_is_doubted_too() {
         let mut clock = StoreClock::new(400 * DAY, Some(0));
-        assert_eq!(clock.retention(400 * DAY), 400 * DAY);
+        assert_eq!(clock.retention(400 * DAY), 0);
+        assert_eq!(clock.retention(400 * DAY + 600 * SECOND), 400 * DAY + 600 * SECOND);
+        assert_eq!(StoreClock::new(DAY, Some(0)).retention(DAY), DAY);
+        assert_eq!(StoreClock::new(400 * DAY, None).retention(400 * DAY), 400 * DAY);
+        assert_eq!(StoreClock::new(5, Some(9)).retention(6), 6);
     }
 }

@@ -96,6 +96,7 @@ impl Inner {
             if let Err(error) = self.with_log(|log| self.seal(log)) {
                 self.counters.failed(&error);
             }
+            self.wake_maintenance();
             worker::work_here(self);
         }
     }
@@ -220,6 +221,12 @@ impl Inner {
             // Nothing would be flushed until the active memtable is sealed.
             drop(state);
             self.seal(log)?;
+            state = lock(&self.state);
+        }
+        if log.dirty_since.is_some() && self.options.durability != Durability::Os {
+            // What was acknowledged must not wait for the flush, too.
+            drop(state);
+            self.sync_log(log)?;
             state = lock(&self.state);
         }
         self.counters.stalls.fetch_add(1, Ordering::Relaxed);

@@ -23,7 +23,8 @@ pub fn take_lock(fs: &dyn Fs, path: &Path, wait: Duration) -> Result<Box<dyn Loc
 
 /// A directory that holds other things is not turned into a store.
 pub fn refuse_other_content(fs: &dyn Fs, path: &Path, known: bool) -> Result<()> {
-    const OURS: [&str; 6] = ["LOCK", "RESERVE", "manifest", "wal", "segments", "quarantine"];
+    const OURS: [&str; 7] =
+        ["LOCK", "RESERVE", "UNFINISHED", "manifest", "wal", "segments", "quarantine"];
     if known {
         return Ok(());
     }

@@ -90,11 +90,8 @@ impl Inner {
         let dir = names::wal_dir(&self.path);
         let removed = self.fs.list(&dir).and_then(|files| {
             for number in files.iter().filter_map(|name| names::number(name, names::WAL)) {
-                let path = names::wal(&self.path, number);
-                if number == sealed.wal_number && sealed.damaged {
-                    quarantine(&*self.fs, &self.path, &path)?;
-                } else if number <= sealed.wal_number {
-                    self.fs.remove(&path)?;
+                if number <= sealed.wal_number {
+                    self.fs.remove(&names::wal(&self.path, number))?;
                 }
             }
             Ok(())
@@ -194,8 +191,11 @@ impl Inner {
             Ok(merged) => return Ok((merged, None)),
             Err(error) => error,
         };
-        let (Error::Corrupt { path, .. } | Error::Io { path, .. }) = &error else {
-            return Err(error);
+        let path = match &error {
+            Error::Corrupt { path, .. } => path,
+            Error::Io { path, kind: std::io::ErrorKind::NotFound, .. } => path,
+            // It may work the next time.
+            _ => return Err(error),
         };
         let segments = lock(&self.state).segments.clone();
         match segments.open.iter().find(|segment| segment.path() == path) {
@@ -248,8 +248,8 @@ impl Inner {
         Segment::open(&self.fs, &path, number, id, &self.metadata_cache).map(Arc::new)
     }
 
-    /// Gives the version the next number and commits it. A segment number that a failed commit may
-    /// have put on the disk is not used again.
+    /// Gives the version the next number and commits it. Numbers of a version and a segment that a
+    /// failed commit may have put on the disk are not used again.
     fn commit_version(&self, next: &mut Version) -> Result<()> {
         next.number += 1;
         let committed = commit(&*self.fs, &self.path, next);
@@ -257,6 +257,7 @@ impl Inner {
             let mut state = lock(&self.state);
             let mut version = Version::clone(&state.version);
             version.next_segment = version.next_segment.max(next.next_segment);
+            version.number = version.number.max(next.number);
             state.version = Arc::new(version);
         }
         committed
@@ -300,13 +301,19 @@ pub fn give_up_reserve(fs: &dyn Fs, store: &Path) -> Result<bool> {
 /// disk has more than `floor` bytes to spare.
 pub fn take_reserve(fs: &dyn Fs, store: &Path, floor: u64) {
     let path = names::reserve(store);
-    let taken = match (fs.exists(&path), fs.free_bytes(store)) {
-        (Ok(false), Ok(free)) if free > floor + RESERVE_BYTES => {
-            fs.create(&path).and_then(|file| file.allocate(RESERVE_BYTES))
+    let taken = || -> Result<()> {
+        let there = fs.exists(&path)?;
+        if there && fs.open(&path)?.len()? >= RESERVE_BYTES {
+            return Ok(());
         }
-        (exists, _) => exists.map(drop),
+        if fs.free_bytes(store)? <= floor + RESERVE_BYTES {
+            return Ok(());
+        }
+        let file = if there { fs.open_write(&path)? } else { fs.create(&path)? };
+        // Written, since not every file system can take space ahead.
+        file.write_all_at(&vec![0; usize::try_from(RESERVE_BYTES).unwrap_or(0)], 0)
     };
-    if let Err(error) = taken {
+    if let Err(error) = taken() {
         tracing::warn!(target: "amida::store", %error, "no disk space can be kept in reserve");
     }
 }

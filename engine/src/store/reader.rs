@@ -1,11 +1,11 @@
 //! `Reader`: a look at a store from another process, beside its writer. Never writes.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
 use super::recovery::durable_beyond;
 use super::stats::{self, Stats};
+use super::verify::list;
 use super::{DECODE, lock, record, ticket};
 use crate::error::{Error, Result};
 use crate::fs::{Fs, names};
@@ -54,6 +54,8 @@ struct View {
     segments: Arc<Segments>,
     catalog: Arc<Catalog>,
     logs: BTreeMap<u64, Tail>,
+    /// Log files that are missing.
+    gaps: Vec<Error>,
 }
 
 /// A log file as far as it was read.
@@ -63,10 +65,25 @@ struct Tail {
     reader: Option<WalReader>,
     memtable: Memtable,
     rejected: Rejected,
+    /// The sequence of its first record.
+    first_sequence: u64,
     /// The sequence of the next record.
     next_sequence: u64,
     /// What is damaged in it.
-    damage: Vec<String>,
+    damage: Vec<Error>,
+}
+
+impl Default for Tail {
+    fn default() -> Self {
+        Self {
+            reader: None,
+            memtable: Memtable::new(DECODE),
+            rejected: Rejected::default(),
+            first_sequence: 0,
+            next_sequence: 0,
+            damage: Vec::new(),
+        }
+    }
 }
 
 impl Reader {
@@ -91,6 +108,7 @@ impl Reader {
             segments: Arc::default(),
             catalog: Arc::default(),
             logs: BTreeMap::new(),
+            gaps: Vec::new(),
         };
         let reader = Self { path, fs: options.fs.clone(), cache, view: Arc::new(Mutex::new(view)) };
         reader.refresh()?;
@@ -129,23 +147,33 @@ impl Reader {
         if version.number != view.version.number || !whole {
             self.take_version(view, version)?;
         }
-        let files = self.fs.list(&names::wal_dir(&self.path))?;
+        let files = list(&*self.fs, &names::wal_dir(&self.path))?;
         let floor = view.version.wal_floor;
         view.logs.retain(|number, _| *number >= floor);
         let mut numbers: Vec<u64> =
             files.iter().filter_map(|name| names::number(name, names::WAL)).collect();
         numbers.retain(|number| *number >= floor);
+        view.logs.retain(|number, _| numbers.contains(number));
+        view.gaps.clear();
+        let mut expected = view.version.flushed_sequence + 1;
         for number in &numbers {
-            let tail = match view.logs.entry(*number) {
-                Entry::Occupied(open) => open.into_mut(),
-                Entry::Vacant(new) => {
-                    let path = names::wal(&self.path, *number);
-                    new.insert(Tail::open(&*self.fs, &path, &view.version.store_id.0, *number)?)
-                }
-            };
+            let path = names::wal(&self.path, *number);
+            let found = Tail::open(&*self.fs, &path, &view.version.store_id.0, *number)?;
+            let tail = view.logs.entry(*number).or_default();
+            if !tail.goes_on_in(&found)? {
+                *tail = found;
+            }
             // A file is begun only when all before it is on stable storage.
             let complete = numbers.last() != Some(number);
             tail.read_on(view.version.flushed_sequence, complete)?;
+            if tail.first_sequence > expected {
+                let what = format!(
+                    "the records {expected} to {} before it are missing",
+                    tail.first_sequence - 1
+                );
+                view.gaps.push(Error::corrupt(path, 0, what));
+            }
+            expected = expected.max(tail.next_sequence);
         }
         let newest = manifest::newest_number(&*self.fs, &self.path)?;
         Ok(newest == Some(view.version.number))
@@ -176,7 +204,12 @@ impl Reader {
     pub fn snapshot(&self) -> Snapshot {
         let mut view = lock(&self.view);
         let hot = view.logs.values_mut().map(|tail| tail.memtable.view()).collect();
-        Snapshot::new(view.segments.clone(), hot, view.catalog.clone())
+        let damage: Vec<Error> = view.log_damage().cloned().collect();
+        let segments = match damage.is_empty() {
+            true => view.segments.clone(),
+            false => Arc::new(view.segments.beside_damage(damage)),
+        };
+        Snapshot::new(segments, hot, view.catalog.clone())
     }
 
     /// What the last look saw, in numbers. What only the writer knows is 0.
@@ -184,7 +217,7 @@ impl Reader {
         let view = lock(&self.view);
         let tails = view.logs.values().map(|tail| (tail.memtable.facts(), &tail.rejected));
         let mut stats = stats::gather(&view.version, tails);
-        let logs = view.logs.values().flat_map(|tail| tail.damage.iter().cloned());
+        let logs = view.log_damage().map(Error::to_string);
         stats.damage = view.segments.damage().chain(logs).collect();
         stats::measure(&*self.fs, &self.path, &mut stats);
         stats
@@ -201,20 +234,39 @@ impl Reader {
     }
 }
 
+impl View {
+    /// What is damaged in the log, or missing.
+    fn log_damage(&self) -> impl Iterator<Item = &Error> {
+        self.gaps.iter().chain(self.logs.values().flat_map(|tail| &tail.damage))
+    }
+}
+
 impl Tail {
+    /// Whether this is still the file that was found now under its name, and not cut: its number
+    /// may be used again when it held nothing.
+    fn goes_on_in(&self, found: &Self) -> Result<bool> {
+        let (Some(open), Some(found)) = (&self.reader, &found.reader) else {
+            // What cannot be read on was said, and is said once.
+            return Ok(self.reader.is_none() && !self.damage.is_empty());
+        };
+        Ok(open.header() == found.header() && found.len()? >= open.offset())
+    }
+
     fn open(fs: &dyn Fs, path: &Path, store_id: &[u8; 16], number: u64) -> Result<Self> {
         let (reader, damage) = match WalReader::open(fs, path, store_id, number) {
             Ok(reader) => (Some(reader), Vec::new()),
             // A log gets its name with its header: this is nothing that is being written.
-            Err(error @ Error::Corrupt { .. }) => (None, vec![error.to_string()]),
+            Err(error @ Error::Corrupt { .. }) => (None, vec![error]),
             Err(error) => return Err(error),
         };
-        let next_sequence = reader.as_ref().map_or(0, |reader| reader.header().first_sequence);
-        for what in &damage {
-            tracing::error!(target: "amida::store", what, "damage found");
-        }
-        let (memtable, rejected) = (Memtable::new(DECODE), Rejected::default());
-        Ok(Self { reader, memtable, rejected, next_sequence, damage })
+        let first_sequence = reader.as_ref().map_or(0, |reader| reader.header().first_sequence);
+        Ok(Self {
+            reader,
+            first_sequence,
+            next_sequence: first_sequence,
+            damage,
+            ..Self::default()
+        })
     }
 
     /// Reads the records that came since. Bytes that are no record end the look, for the writer may
@@ -238,11 +290,14 @@ impl Tail {
                         return Ok(());
                     }
                     let found = reader.resync()?;
-                    let (path, from) = (reader.path().display(), self.next_sequence);
-                    let what =
-                        format!("{path} at byte {at}: the records from {from} on are damaged");
-                    tracing::error!(target: "amida::store", what, "damage found");
-                    self.damage.push(what);
+                    let from = self.next_sequence;
+                    let until = match &found {
+                        Some(record) if record.is_seal() => "the end of the file".to_owned(),
+                        Some(record) => (record.header.sequence.max(1) - 1).to_string(),
+                        None => "the end".to_owned(),
+                    };
+                    let what = format!("the records {from} to {until} are damaged");
+                    self.damage.push(Error::corrupt(reader.path(), at, what));
                     match found {
                         Some(found) => found,
                         None => {

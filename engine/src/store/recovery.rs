@@ -9,13 +9,14 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::clock::StoreClock;
 use super::maintain::{commit, give_up_reserve, quarantine, without_expired};
 use super::report::RecoveryReport;
 use super::state::{Rejected, Sealed};
 use super::verify::{is_store, no_store};
 use super::{record, ticket};
 use crate::error::{Error, Result};
-use crate::fs::{Fs, create_durably, names};
+use crate::fs::{File, Fs, names};
 use crate::manifest::{self, Version};
 use crate::memtable::{Decode, Memtable};
 use crate::model::hot::HotBatch;
@@ -99,7 +100,7 @@ pub fn newest(
     fs: &dyn Fs,
     store: &Path,
     retention: &Retention,
-    now_ns: i64,
+    reading_ns: i64,
     report: &mut RecoveryReport,
 ) -> Result<Version> {
     if let Some(network) = fs.network(store)? {
@@ -112,6 +113,8 @@ pub fn newest(
         report.warnings.push(what);
     }
     let Some(version) = manifest::load(fs, store)? else { return create(fs, store) };
+    let newest_ns = version.segments.iter().map(|segment| segment.ingest_times.1).max();
+    let now_ns = StoreClock::new(reading_ns, newest_ns).retention(reading_ns);
     let Some(mut next) = without_expired(&version, retention, now_ns) else { return Ok(version) };
     report.expired = (version.segments.len() - next.segments.len()) as u64;
     next.number += 1;
@@ -120,7 +123,7 @@ pub fn newest(
 }
 
 fn create(fs: &dyn Fs, store: &Path) -> Result<Version> {
-    if is_store(fs, store)? {
+    if is_store(fs, store)? || fs.exists(&names::unfinished(store))? {
         return Err(no_store(fs, store));
     }
     for dir in [names::segment_dir(store), names::wal_dir(store), names::manifest_dir(store)] {
@@ -203,6 +206,10 @@ fn replay(
         recovered.next_sequence = recovered.next_sequence.max(file.next_sequence);
     }
     let damaged = file.report.damage.len() > damage_before;
+    if damaged {
+        // From now on the log may be removed like any other.
+        file.report.quarantined.extend(keep_damaged(fs, store, &path)?);
+    }
     if file.memtable.facts().rows > 0 || damaged {
         // The next file will say that all of this is durable: it must be so before.
         fs.open_write(&path)?.sync_data()?;
@@ -214,6 +221,51 @@ fn replay(
     // Everything in it is in segments, or it is empty.
     report.removed += 1;
     fs.remove(&path)
+}
+
+/// Gives a damaged log a second name in quarantine, or a copy where there are no links; `None` when
+/// it has one already.
+fn keep_damaged(fs: &dyn Fs, store: &Path, path: &Path) -> Result<Option<PathBuf>> {
+    let dir = names::quarantine_dir(store);
+    fs.create_dir_all(&dir)?;
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("wal");
+    let kept = dir.join(format!("{name}.damaged"));
+    if fs.exists(&kept)? {
+        return Ok(None);
+    }
+    match fs.hard_link(path, &kept) {
+        Ok(()) => fs.sync_dir(&dir)?,
+        Err(_) => copy_durably(fs, &*fs.open(path)?, 0, &kept)?,
+    }
+    Ok(Some(kept))
+}
+
+/// Makes a file with what stands in another from an offset on, without the zeros at its end. Reads
+/// piece by piece: a damaged file may claim any length.
+fn copy_durably(fs: &dyn Fs, from: &dyn File, start: u64, to: &Path) -> Result<()> {
+    let tmp = names::tmp(to);
+    if fs.exists(&tmp)? {
+        fs.remove(&tmp)?;
+    }
+    let file = fs.create(&tmp)?;
+    let mut piece = vec![0; 1 << 20];
+    let (mut at, mut used) = (start, 0);
+    loop {
+        let read = from.read_at(&mut piece, at)?;
+        let bytes = piece.get(..read).unwrap_or_default();
+        if let Some(last) = bytes.iter().rposition(|byte| *byte != 0) {
+            file.write_all_at(bytes.get(..=last).unwrap_or_default(), at - start)?;
+            used = at - start + last as u64 + 1;
+        }
+        at += read as u64;
+        if read < piece.len() {
+            break;
+        }
+    }
+    file.set_len(used)?;
+    file.sync_data()?;
+    fs.rename(&tmp, to)?;
+    fs.sync_dir(names::around(to))
 }
 
 fn missing(path: &Path, offset: u64, from: u64, to: u64) -> String {
@@ -273,6 +325,8 @@ impl FileReplay<'_> {
     /// Takes a whole record, unless it is in a segment already.
     fn take(&mut self, path: &Path, record: Record) {
         if record.is_seal() {
+            // Its sequence is the one after the last record, which may be damaged.
+            self.next_sequence = self.next_sequence.max(record.header.sequence);
             return;
         }
         let sequence = record.header.sequence;
@@ -319,24 +373,23 @@ pub fn durable_beyond(reader: &mut WalReader, sequence: u64) -> Result<bool> {
 
 /// Ends the log at this place. What stands behind it was never acknowledged; it is kept aside, then
 /// cut off, so that the numbers of its records can be used again. Returns where it was put.
-fn cut(fs: &dyn Fs, store: &Path, reader: &mut WalReader, at: u64) -> Result<PathBuf> {
-    reader.seek(at);
-    let rest = if planted!("tail_deleted") { Vec::new() } else { reader.rest()? };
+fn cut(fs: &dyn Fs, store: &Path, reader: &WalReader, at: u64) -> Result<PathBuf> {
     let dir = names::quarantine_dir(store);
     fs.create_dir_all(&dir)?;
     let name = reader.path().file_name().and_then(|n| n.to_str()).unwrap_or("wal");
-    let kept = dir.join(format!("{name}.tail-{at}"));
-    if !fs.exists(&kept)? {
-        match create_durably(fs, &kept, &rest) {
-            Err(error) if error.is_full_disk() && give_up_reserve(fs, store)? => {
-                create_durably(fs, &kept, &rest)?;
-            }
-            kept => kept?,
+    // Numbers of empty logs are used again: the salt says which file it was.
+    let salt = reader.header().salt;
+    let kept = dir.join(format!("{name}.{salt:016x}.tail-{at}"));
+    let from = fs.open(reader.path())?;
+    let start = if planted!("tail_deleted") { u64::MAX >> 1 } else { at };
+    match copy_durably(fs, &*from, start, &kept) {
+        Err(error) if error.is_full_disk() && give_up_reserve(fs, store)? => {
+            copy_durably(fs, &*from, start, &kept)?;
         }
+        copied => copied?,
     }
     tracing::warn!(
-        target: "amida::store",
-        file = %reader.path().display(), at, bytes = rest.len(),
+        target: "amida::store", file = %reader.path().display(), at,
         "the log ended in an unfinished record, which was never acknowledged"
     );
     let file = fs.open_write(reader.path())?;

@@ -64,6 +64,11 @@ impl WalReader {
         &self.header
     }
 
+    /// Length of the file now, in bytes.
+    pub fn len(&self) -> Result<u64> {
+        self.file.len()
+    }
+
     /// Where the next record begins.
     pub fn offset(&self) -> u64 {
         self.offset
@@ -118,19 +123,6 @@ impl WalReader {
             }
             at += WINDOW as u64;
         }
-    }
-
-    /// The bytes from the reader's place on, without the zeros at their end.
-    pub fn rest(&self) -> Result<Vec<u8>> {
-        let len = self.file.len()?.saturating_sub(self.offset);
-        let mut rest = vec![0; usize::try_from(len).unwrap_or(0)];
-        let read = self.file.read_at(&mut rest, self.offset)?;
-        rest.truncate(read);
-        while rest.ends_with(&ZEROS) {
-            rest.truncate(rest.len() - ZEROS.len());
-        }
-        rest.truncate(rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
-        Ok(rest)
     }
 
     fn record_at(&self, offset: u64) -> Result<Option<Record>> {

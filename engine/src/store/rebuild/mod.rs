@@ -106,7 +106,7 @@ impl Rebuild {
     /// `Corrupt` when nothing says which store this is, `Io`.
     pub fn plan(path: impl AsRef<Path>, options: &Options) -> Result<Self> {
         let (fs, store) = (options.fs.clone(), path.as_ref().to_owned());
-        if !is_store(&*fs, &store)? {
+        if !is_store(&*fs, &store)? || fs.exists(&names::unfinished(&store))? {
             return Err(super::no_store(&*fs, &store));
         }
         let held = fs.lock(&names::lock(&store))?;
@@ -208,7 +208,7 @@ impl Plan<'_> {
         version.store_id = StoreId(store_id);
         version.next_segment =
             highest.max(self.highest_in_quarantine(names::SEGMENT)?).saturating_add(1);
-        self.place_in_log(&mut version, &logs);
+        self.place_in_log(&mut version, &logs)?;
         self.report.segments = version.segments.len() as u64;
         self.report.spans = version.segment_rows();
         self.report.log_files = logs.len() as u64;
@@ -314,7 +314,7 @@ impl Plan<'_> {
     }
 
     /// How far the log is in segments, and which of its files count.
-    fn place_in_log(&mut self, version: &mut Version, logs: &[(u64, [u8; 16], u64)]) {
+    fn place_in_log(&mut self, version: &mut Version, logs: &[(u64, [u8; 16], u64)]) -> Result<()> {
         let ends = version.segments.iter().map(|segment| segment.sequences.1);
         let flushed = ends.max().unwrap_or(0).max(version.flushed_sequence);
         let own = || logs.iter().filter(|(_, id, _)| *id == version.store_id.0);
@@ -327,9 +327,12 @@ impl Plan<'_> {
                  dropped their spans, or they are lost"
             ));
         }
-        if let Some(floor) = own().map(|(number, ..)| *number).min() {
+        // What cannot be read is not below the floor: opening the store puts it aside.
+        let names = list(self.fs, &names::wal_dir(self.store))?;
+        if let Some(floor) = names.iter().filter_map(|n| names::number(n, names::WAL)).min() {
             version.wal_floor = floor;
         }
+        Ok(())
     }
 
     fn say_what_is_unknown(&mut self, older: Option<&Version>) {

@@ -159,7 +159,7 @@ pub fn verify(
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Verification> {
     let (fs, store) = (&*options.fs, path.as_ref());
-    if !is_store(fs, store)? {
+    if !is_store(fs, store)? || fs.exists(&names::unfinished(store))? {
         return Err(no_store(fs, store));
     }
     // A segment of a number never changes: none is read twice.
@@ -202,6 +202,10 @@ pub fn is_store(fs: &dyn Fs, store: &Path) -> Result<bool> {
 
 /// Why a directory without a manifest is no store.
 pub fn no_store(fs: &dyn Fs, path: &Path) -> Error {
+    if fs.exists(&names::unfinished(path)).unwrap_or(false) {
+        let path = path.display();
+        return Error::invalid(format!("{path} is a checkpoint that was not finished: delete it"));
+    }
     if is_store(fs, path).unwrap_or(false) {
         let what = format!("there is data but no manifest; {}", manifest::REBUILD);
         return Error::corrupt(names::manifest_dir(path), 0, what);
