@@ -24,7 +24,7 @@ const HINT: &str = "; --allow-partial answers from what can be read\n";
 
 fn note(file: &Path) -> String {
     format!(
-        "note: left out rows 0..3 of {}, spans that start from 2023-11-14T22:13:20Z to ",
+        "note: left out rows 0..3 of {}, spans that start from 2023-11-14T22:13:20.001Z to ",
         file.display()
     )
 }

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use amida::{CrashModel, Durability, Error, Fault, Fs, MemoryFs, Retention};
+use amida::{CrashModel, Durability, Error, Fault, Fs, MemoryFs, Rebuild, Retention};
 use amida_tests::corpus::Corpus;
 
 use crate::common::{DIR, numbers, once, one_span, open, options, spans};
@@ -241,6 +241,13 @@ fn a_crash_at_any_call_leaves_no_store_or_a_whole_one() {
                     verified(&fs, COPY);
                 } else {
                     assert!(made.is_err(), "call {call} {model:?}: it was returned");
+                    // Half a copy must not become a store by a new manifest; one that lacks nothing
+                    // else may.
+                    if let Ok(plan) = Rebuild::plan(COPY, &options(&fs)) {
+                        plan.apply().unwrap();
+                        let reader = options(&fs).open_reader(COPY).unwrap();
+                        assert_eq!(numbers(&reader.snapshot()), once(1..32), "{call} {model:?}");
+                    }
                 }
             }
         }

@@ -144,8 +144,9 @@ impl Inner {
     }
 
     fn ingest_now(&self) -> i64 {
-        let mut clock = lock(&self.clock);
-        clock.ingest(self.options.clock.now_ns())
+        // Read first: the clock is the embedder's code, and may take its time.
+        let reading_ns = self.options.clock.now_ns();
+        lock(&self.clock).ingest(reading_ns)
     }
 
     /// Works on the log while nobody else does.

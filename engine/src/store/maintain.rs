@@ -104,7 +104,8 @@ impl Inner {
     /// Drops what retention does not keep.
     pub(super) fn retain(&self, _turn: &Turn<'_>) -> Result<()> {
         let version = lock(&self.state).version.clone();
-        let now_ns = lock(&self.clock).retention(self.options.clock.now_ns());
+        let reading_ns = self.options.clock.now_ns();
+        let now_ns = lock(&self.clock).retention(reading_ns);
         let Some(mut next) = without_expired(&version, &self.options.retention, now_ns) else {
             return Ok(());
         };
