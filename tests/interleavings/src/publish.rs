@@ -81,7 +81,7 @@ impl Store {
     fn drop_oldest(&self) {
         let mut version = self.with_state(|state| Version::clone(&state.version));
         version.segments.remove(0);
-        let obsolete = self.with_state(|state| state.publish(version, Vec::new()));
+        let obsolete = self.with_state(|state| state.publish(version, &[]));
         drop(obsolete);
     }
 

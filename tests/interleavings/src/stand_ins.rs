@@ -4,21 +4,25 @@ pub mod error {
     pub type Result<T> = std::result::Result<T, Error>;
 
     #[derive(Debug, Clone)]
+    #[allow(dead_code)] // nothing here opens a file
     pub enum Error {
-        Corrupt { what: String },
+        Corrupt { path: std::path::PathBuf, what: String },
+        Io { path: std::path::PathBuf, cause: String },
         Unsupported {},
     }
 
     impl Error {
-        pub fn corrupt(_: &std::path::Path, _: u64, what: String) -> Self {
-            Self::Corrupt { what }
+        pub fn corrupt(path: &std::path::Path, _: u64, what: String) -> Self {
+            Self::Corrupt { path: path.to_owned(), what }
         }
     }
 
     impl std::fmt::Display for Error {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             match self {
-                Self::Corrupt { what } => f.write_str(what),
+                Self::Corrupt { path, what } | Self::Io { path, cause: what } => {
+                    write!(f, "{}: {what}", path.display())
+                }
                 Self::Unsupported {} => f.write_str("unsupported"),
             }
         }
