@@ -4,7 +4,8 @@
 # binary of the tests where it is built already.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-export AMIDA_FLIPS_STEP=${AMIDA_FLIPS_STEP:-16}
+# Enough to find them all: every 16th byte, one script of the simulation.
+export AMIDA_FLIPS_STEP=${AMIDA_FLIPS_STEP:-16} AMIDA_SIM_SCRIPT=${AMIDA_SIM_SCRIPT:-rotates}
 bugs=tests/planted/bugs.txt
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
