@@ -271,7 +271,9 @@ impl<'a> Run<'a> {
         let log_sync_failed = fault.contains(": Sync ") && fault.ends_with(".wal");
         let must = self.store.is_some() && !self.opened_after_fault && log_sync_failed;
         // What fails once is cut off, unless it is the sync itself.
-        let may = !once || log_sync_failed;
+        // On a full disk the fault may hit the cut itself.
+        let cut_failed = fault.contains(": SetLen ") && fault.ends_with(".wal");
+        let may = !once || log_sync_failed || cut_failed;
         self.fs.heal();
         self.act(&Op::Free);
         (self.faulty, self.healed) = (false, true);
