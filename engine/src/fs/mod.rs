@@ -14,6 +14,7 @@ pub mod names;
 mod real;
 
 use std::fmt::Debug;
+use std::ops::Range;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -150,6 +151,34 @@ pub fn read_all(fs: &dyn Fs, path: &Path, bytes_max: u64) -> Result<Vec<u8>> {
     let read = file.read_at(&mut bytes, 0)?;
     bytes.truncate(read);
     Ok(bytes)
+}
+
+/// Copies these bytes of a file, as far as it goes, to the beginning of a new one; where the last
+/// byte that is not zero ends there. Reads piece by piece and does not write zeros: a damaged file
+/// may claim any length. The caller sets the length of the copy and syncs it.
+///
+/// # Errors
+/// `Io`.
+pub fn copy_range(from: &dyn File, range: Range<u64>, to: &dyn File) -> Result<u64> {
+    const PIECE_BYTES: u64 = 1 << 20;
+    let mut buffer = Vec::new();
+    let (mut at, mut used) = (range.start, 0);
+    while at < range.end {
+        let want = PIECE_BYTES.min(range.end - at);
+        buffer.resize(usize::try_from(want).unwrap_or(0), 0);
+        let read = from.read_at(&mut buffer, at)?;
+        let piece = buffer.get(..read).unwrap_or_default();
+        if let Some(last) = piece.iter().rposition(|byte| *byte != 0) {
+            let offset = at - range.start;
+            to.write_all_at(piece.get(..=last).unwrap_or_default(), offset)?;
+            used = offset + last as u64 + 1;
+        }
+        at += read as u64;
+        if (read as u64) < want {
+            break;
+        }
+    }
+    Ok(used)
 }
 
 /// Writes a new file so that it is there whole or not at all: write `<path>.tmp`, sync, rename,

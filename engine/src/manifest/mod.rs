@@ -41,7 +41,7 @@ pub const REBUILD: &str = "`amida repair DIR --rebuild-manifest` makes it again 
 const VERSIONS_KEPT: usize = 2;
 
 /// A segment in a version.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SegmentEntry {
     /// The number in its file name. Segments stand in order of ingest, not of number.
     pub number: u64,

@@ -35,7 +35,8 @@ pub struct Missing {
     pub path: PathBuf,
     /// The rows of the file, counted from 0; none where it is a log, of which nobody knows.
     pub rows: Range<u64>,
-    /// Earliest and latest start time of those spans, in nanoseconds since the epoch.
+    /// Earliest and latest start time of those spans, in nanoseconds since the epoch; all times
+    /// where it is a log.
     pub start_times: (i64, i64),
     /// What is damaged.
     pub what: String,

@@ -147,7 +147,7 @@ impl Snapshot {
     /// Number of spans that are stored, whether or not what holds them can be read.
     pub fn span_count(&self) -> u64 {
         let segments: u64 = self.segments().iter().map(|segment| segment.rows()).sum();
-        let unreadable: u64 = self.parts.segments.unreadable.iter().map(|u| u.entry.rows).sum();
+        let unreadable: u64 = self.parts.segments.unreadable.iter().map(|u| u.rows()).sum();
         segments + unreadable + self.parts.hot.iter().map(|view| view.facts().rows).sum::<u64>()
     }
 
@@ -155,7 +155,7 @@ impl Snapshot {
     /// without spans.
     pub fn start_times(&self) -> Option<(i64, i64)> {
         let segments = self.segments().iter().filter(|s| s.rows() > 0).map(|s| s.start_times());
-        let unreadable = self.parts.segments.unreadable.iter().map(|u| u.entry.start_times);
+        let unreadable = self.parts.segments.unreadable.iter().filter_map(|u| u.start_times());
         let segments = segments.chain(unreadable);
         let hot = self.parts.hot.iter().filter_map(|view| view.facts().start_times);
         segments.chain(hot).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))

@@ -41,8 +41,7 @@ impl Snapshot {
     /// `Corrupt` or `Io`, naming the file.
     pub fn check_unreadable(&self, wanted: impl Fn(i64, i64) -> bool) -> Result<()> {
         for unreadable in &self.parts.segments.unreadable {
-            let (min, max) = unreadable.entry.start_times;
-            if !wanted(min, max) {
+            if !unreadable.start_times().is_none_or(|(min, max)| wanted(min, max)) {
                 continue;
             }
             match &self.left_out {

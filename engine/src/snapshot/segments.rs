@@ -1,7 +1,6 @@
 //! The segments of one version: those that are open, and those that could not be opened, which are
 //! never forgotten: a view of this version is not whole.
 
-use crate::sync::Arc;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -9,22 +8,34 @@ use crate::error::{Error, Result};
 use crate::fs::{Fs, names};
 use crate::manifest::{SegmentEntry, Version};
 use crate::segment::{MetadataCache, Missing, Segment};
+use crate::sync::Arc;
 
-/// A segment that could not be opened.
+/// A segment that could not be opened, or a log file that is damaged.
 #[derive(Debug, Clone)]
 pub struct Unreadable {
     /// Where its file stands, or should.
     pub path: PathBuf,
-    /// What the manifest says of it.
-    pub entry: SegmentEntry,
+    /// What the manifest says of it; nothing of a log.
+    pub entry: Option<SegmentEntry>,
     /// Why.
     pub error: Error,
 }
 
 impl Unreadable {
+    /// Spans in it, as far as is known.
+    pub fn rows(&self) -> u64 {
+        self.entry.as_ref().map_or(0, |entry| entry.rows)
+    }
+
+    /// Earliest and latest start time of its spans, where they are known.
+    pub fn start_times(&self) -> Option<(i64, i64)> {
+        self.entry.as_ref().map(|entry| entry.start_times)
+    }
+
     /// Its spans as left out.
     pub fn missing(&self) -> Missing {
-        Missing::new(&self.path, 0..self.entry.rows, self.entry.start_times, &self.error)
+        let times = self.start_times().unwrap_or((i64::MIN, i64::MAX));
+        Missing::new(&self.path, 0..self.rows(), times, &self.error)
     }
 }
 
@@ -62,7 +73,8 @@ impl Segments {
                 Ok(segment) => segments.open.push(Arc::new(segment)),
                 Err(error @ Error::Unsupported { .. }) => return Err(error),
                 Err(error) => {
-                    segments.unreadable.push(Unreadable { path, entry: entry.clone(), error });
+                    let entry = Some(entry.clone());
+                    segments.unreadable.push(Unreadable { path, entry, error });
                 }
             }
         }
@@ -79,8 +91,8 @@ impl Segments {
         for entry in &version.segments {
             let open = old.remove(&entry.number).or_else(|| new.get(&entry.number).copied());
             next.open.extend(open.cloned());
-            let mut unreadable = self.unreadable.iter();
-            next.unreadable.extend(unreadable.find(|u| u.entry.number == entry.number).cloned());
+            let same = |u: &&Unreadable| u.entry.as_ref().is_some_and(|e| e.number == entry.number);
+            next.unreadable.extend(self.unreadable.iter().find(same).cloned());
         }
         for obsolete in old.values() {
             obsolete.remove_on_drop();
@@ -89,13 +101,10 @@ impl Segments {
     }
 
     /// The same beside damaged logs: nobody knows how many spans these held, nor of which times.
-    pub fn beside_damage(&self, logs: Vec<Error>) -> Self {
-        let unreadable = logs.into_iter().filter_map(|error| {
-            let (Error::Corrupt { path, .. } | Error::Io { path, .. }) = &error else {
-                return None;
-            };
-            let entry = SegmentEntry { start_times: (i64::MIN, i64::MAX), ..Default::default() };
-            Some(Unreadable { path: path.clone(), entry, error })
+    pub fn beside_damage<'a>(&self, logs: impl Iterator<Item = &'a Error>) -> Self {
+        let unreadable = logs.filter_map(|error| {
+            let (Error::Corrupt { path, .. } | Error::Io { path, .. }) = error else { return None };
+            Some(Unreadable { path: path.clone(), entry: None, error: error.clone() })
         });
         let unreadable = self.unreadable.iter().cloned().chain(unreadable).collect();
         Self { open: self.open.clone(), unreadable }

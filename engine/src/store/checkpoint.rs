@@ -12,12 +12,9 @@ use super::reader::TRIES;
 use super::recovery::durable_beyond;
 use super::{Reader, Store, lock, record};
 use crate::error::{Error, Result};
-use crate::fs::{Fs, create_durably, names};
+use crate::fs::{Fs, copy_range, create_durably, names};
 use crate::manifest::{self, Version};
 use crate::wal::{Step, WalReader};
-
-/// Bytes that are copied in one go.
-const COPY_BYTES: u64 = 1 << 20;
 
 /// What a checkpoint holds, and how it was made.
 ///
@@ -285,20 +282,14 @@ impl<'a> Target<'a> {
 
     /// Copies the first bytes of a file; they are on stable storage when it returns.
     fn copy_bytes(&mut self, from: &Path, to: &Path, bytes: u64) -> Result<()> {
-        let source = self.fs.open(from)?;
         let copy = self.fs.create(to)?;
         self.made.insert(to.to_owned(), (bytes, false));
-        let mut buffer = vec![0; usize::try_from(COPY_BYTES.min(bytes)).unwrap_or(0)];
-        let mut at = 0;
-        while at < bytes {
-            let want = usize::try_from(COPY_BYTES.min(bytes - at)).unwrap_or(0);
-            let part = buffer.get_mut(..want).unwrap_or_default();
-            if source.read_at(part, at)? < want {
-                return Err(Error::corrupt(from, at, "the file ends too early"));
-            }
-            copy.write_all_at(part, at)?;
-            at += want as u64;
+        let source = self.fs.open(from)?;
+        copy_range(&*source, 0..bytes, &*copy)?;
+        if source.len()? < bytes {
+            return Err(Error::corrupt(from, bytes, "the file was cut while it was copied"));
         }
+        copy.set_len(bytes)?;
         copy.sync_data()
     }
 

@@ -204,10 +204,9 @@ impl Reader {
     pub fn snapshot(&self) -> Snapshot {
         let mut view = lock(&self.view);
         let hot = view.logs.values_mut().map(|tail| tail.memtable.view()).collect();
-        let damage: Vec<Error> = view.log_damage().cloned().collect();
-        let segments = match damage.is_empty() {
-            true => view.segments.clone(),
-            false => Arc::new(view.segments.beside_damage(damage)),
+        let segments = match view.log_damage().next() {
+            None => view.segments.clone(),
+            Some(_) => Arc::new(view.segments.beside_damage(view.log_damage())),
         };
         Snapshot::new(segments, hot, view.catalog.clone())
     }

@@ -16,7 +16,7 @@ use super::state::{Rejected, Sealed};
 use super::verify::{is_store, no_store};
 use super::{record, ticket};
 use crate::error::{Error, Result};
-use crate::fs::{File, Fs, names};
+use crate::fs::{File, Fs, copy_range, names};
 use crate::manifest::{self, Version};
 use crate::memtable::{Decode, Memtable};
 use crate::model::hot::HotBatch;
@@ -178,8 +178,11 @@ fn replay(
 ) -> Result<()> {
     let path = names::wal(store, number);
     report.wal_files += 1;
-    // After a failed sync the system's cache may hold what never reached the disk.
-    fs.open(&path)?.forget_cache()?;
+    if last {
+        // A failed sync ends all writing, so it was the newest file's: the system's cache may hold
+        // what never reached the disk.
+        fs.open(&path)?.forget_cache()?;
+    }
     let mut reader = match WalReader::open(fs, &path, &recovered.version.store_id.0, number) {
         Ok(reader) => reader,
         Err(error @ Error::Corrupt { .. }) => {
@@ -240,28 +243,14 @@ fn keep_damaged(fs: &dyn Fs, store: &Path, path: &Path) -> Result<Option<PathBuf
     Ok(Some(kept))
 }
 
-/// Makes a file with what stands in another from an offset on, without the zeros at its end. Reads
-/// piece by piece: a damaged file may claim any length.
+/// Makes a file with what stands in another from an offset on, without the zeros at its end.
 fn copy_durably(fs: &dyn Fs, from: &dyn File, start: u64, to: &Path) -> Result<()> {
     let tmp = names::tmp(to);
     if fs.exists(&tmp)? {
         fs.remove(&tmp)?;
     }
     let file = fs.create(&tmp)?;
-    let mut piece = vec![0; 1 << 20];
-    let (mut at, mut used) = (start, 0);
-    loop {
-        let read = from.read_at(&mut piece, at)?;
-        let bytes = piece.get(..read).unwrap_or_default();
-        if let Some(last) = bytes.iter().rposition(|byte| *byte != 0) {
-            file.write_all_at(bytes.get(..=last).unwrap_or_default(), at - start)?;
-            used = at - start + last as u64 + 1;
-        }
-        at += read as u64;
-        if read < piece.len() {
-            break;
-        }
-    }
+    let used = copy_range(from, start..u64::MAX, &*file)?;
     file.set_len(used)?;
     file.sync_data()?;
     fs.rename(&tmp, to)?;

@@ -63,7 +63,7 @@ fn live_through(case: &Case<'_>) -> u64 {
 
 #[test]
 fn any_call_may_fail_and_the_store_goes_on_and_loses_nothing() {
-    rounds("failed calls", 5_000, |seed| {
+    rounds("failed calls", 12_000, |seed| {
         let mut scripts = script::scripts(4);
         if seed != super::first_seed() {
             scripts.extend((0..2).map(|n| script::random(seed * 2 + n)));
