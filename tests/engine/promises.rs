@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use amida::{CrashModel, Durability, Fs, MemoryFs, Store};
+use amida::{CrashModel, Durability, Fault, Fs, MemoryFs, Store};
 
 use crate::common::{DIR, numbers, once, one_span, open, options, spans, within_a_minute};
 use crate::tap::Tap;
@@ -121,4 +121,34 @@ fn a_reader_waits_for_a_record_that_is_being_written() {
     file.write_all_at(&whole[from..to], from as u64).unwrap();
     reader.refresh().unwrap();
     assert_eq!(numbers(&reader.snapshot()), once(1..4));
+}
+
+/// A reader, and a copy that is made beside the writer, know a version by its number.
+#[test]
+fn a_version_that_may_be_on_the_disk_does_not_share_its_number_with_another() {
+    let folder = Path::new(DIR).join("manifest");
+    let manifests = |fs: &MemoryFs| -> Vec<(String, Vec<u8>)> {
+        let names = fs.list(&folder).unwrap().into_iter().filter(|n| n.ends_with(".manifest"));
+        names.map(|name| (name.clone(), fs.map(&folder.join(&name)).unwrap().to_vec())).collect()
+    };
+    let mut failed_behind_the_rename = 0;
+    for call in 0..60 {
+        let fs = MemoryFs::new();
+        let store = options(&fs).single_threaded().open(DIR).unwrap();
+        let _ = store.append_otlp(one_span(1)).unwrap();
+        let before = manifests(&fs);
+        fs.fail_after(call, Fault::new(std::io::ErrorKind::Other).once());
+        let flushed = store.flush();
+        fs.heal();
+        let seen = manifests(&fs);
+        failed_behind_the_rename += u32::from(flushed.is_err() && seen.len() > before.len());
+        // Another version than the one that failed.
+        let _ = store.append_otlp(one_span(2));
+        let _ = store.flush();
+        for (name, bytes) in manifests(&fs) {
+            let earlier = seen.iter().find(|(other, _)| *other == name);
+            assert!(earlier.is_none_or(|(_, earlier)| *earlier == bytes), "call {call}: {name}");
+        }
+    }
+    assert!(failed_behind_the_rename > 0);
 }
