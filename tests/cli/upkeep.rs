@@ -148,3 +148,24 @@ fn what_is_no_store_is_said() {
     assert_eq!(fs::read_dir(home.path().join("empty")).unwrap().count(), 0);
     assert!(!home.path().join("to").exists());
 }
+
+/// Whoever looks only at the first line, or at nothing, still gets the exit code.
+#[test]
+fn the_exit_code_of_a_damaged_store_does_not_depend_on_who_reads() {
+    let home = home();
+    store(home.path());
+    flip(&newest(home.path(), "segments"), 1_000);
+    for args in [vec!["verify", "t.amida"], vec!["verify", "t.amida", "--json"]] {
+        for _ in 0..5 {
+            let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_amida"))
+                .args(&args)
+                .current_dir(home.path())
+                .stdout(std::process::Stdio::piped())
+                .stderr(std::process::Stdio::null())
+                .spawn()
+                .unwrap();
+            drop(child.stdout.take());
+            assert_eq!(child.wait().unwrap().code(), Some(1), "{args:?}");
+        }
+    }
+}

@@ -4,6 +4,7 @@
 //! ```text
 //! <store>/LOCK
 //! <store>/RESERVE
+//! <store>/UNFINISHED
 //! <store>/manifest/0000000000000001.manifest
 //! <store>/wal/0000000000000001.wal
 //! <store>/segments/0000000000000001.parquet
@@ -11,6 +12,10 @@
 //! ```
 
 use std::path::{Path, PathBuf};
+
+/// What stands in the directory of a store.
+pub const TOP: [&str; 7] =
+    ["LOCK", "RESERVE", "UNFINISHED", "manifest", "wal", "segments", "quarantine"];
 
 /// The directory around a path; `.` for a bare name.
 pub fn around(path: &Path) -> &Path {

@@ -23,12 +23,10 @@ pub fn take_lock(fs: &dyn Fs, path: &Path, wait: Duration) -> Result<Box<dyn Loc
 
 /// A directory that holds other things is not turned into a store.
 pub fn refuse_other_content(fs: &dyn Fs, path: &Path, known: bool) -> Result<()> {
-    const OURS: [&str; 7] =
-        ["LOCK", "RESERVE", "UNFINISHED", "manifest", "wal", "segments", "quarantine"];
     if known {
         return Ok(());
     }
-    let other = fs.list(path)?.into_iter().find(|name| !OURS.contains(&name.as_str()));
+    let other = fs.list(path)?.into_iter().find(|name| !names::TOP.contains(&name.as_str()));
     match other {
         None => Ok(()),
         Some(name) => Err(Error::invalid(format!(

@@ -335,9 +335,8 @@ impl Run<'_> {
 
     /// Files that no version names.
     fn others(&mut self) -> Result<()> {
-        const OURS: [&str; 6] = ["LOCK", "RESERVE", "manifest", "wal", "segments", "quarantine"];
         for name in self.fs.list(self.store)? {
-            if !OURS.contains(&name.as_str()) {
+            if !names::TOP.contains(&name.as_str()) {
                 self.note(&self.store.join(name), "no file of a store");
             }
         }

@@ -9,7 +9,7 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use serde::Serialize;
 
-use super::{Failure, Outcome, open, rfc3339, runtime};
+use super::{Failure, Outcome, open, rfc3339, runtime, told};
 use crate::args::InfoArgs;
 use crate::output::{self, Align, Table};
 
@@ -98,11 +98,7 @@ pub fn run(args: &InfoArgs) -> Result<Outcome, Failure> {
         damage: &stats.damage,
         missing: missing.iter().map(Rows::of).collect(),
     };
-    if args.json {
-        output::json(&report)?;
-    } else {
-        tell(&report)?;
-    }
+    told(if args.json { output::json(&report) } else { tell(&report) })?;
     let is_whole = report.damage.is_empty() && report.missing.is_empty();
     Ok(if is_whole { Outcome::Good } else { Outcome::Failed })
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use amida::{Options, Rebuild, RebuildReport};
 use serde::Serialize;
 
-use super::{Failure, Outcome, must_be_directory};
+use super::{Failure, Outcome, must_be_directory, told};
 use crate::args::RepairArgs;
 use crate::output;
 
@@ -42,12 +42,12 @@ pub fn run(args: &RepairArgs) -> Result<Outcome, Failure> {
         damage: &made.damage,
         unknown: &made.unknown,
     };
-    if args.json {
-        output::json(&report)?;
-    } else {
-        tell(&report, &made)?;
-    }
-    Ok(if args.rebuild_manifest { Outcome::Good } else { Outcome::Failed })
+    told(if args.json { output::json(&report) } else { tell(&report, &made) })?;
+    Ok(match (args.rebuild_manifest, made.damage.is_empty()) {
+        (false, _) => Outcome::Failed,
+        (true, true) => Outcome::Good,
+        (true, false) => Outcome::NotAll,
+    })
 }
 
 fn shown(paths: &[PathBuf]) -> Vec<String> {

@@ -8,7 +8,7 @@ use amida::{Options, Verification};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use super::{Failure, Outcome, must_be_directory};
+use super::{Failure, Outcome, must_be_directory, told};
 use crate::args::VerifyArgs;
 use crate::output::{self, Align, Table};
 
@@ -53,11 +53,7 @@ pub fn run(args: &VerifyArgs) -> Result<Outcome, Failure> {
     bar.finish_and_clear();
     let found = found?;
     let report = report(&args.dir, &found, started);
-    if args.json {
-        output::json(&report)?;
-    } else {
-        tell(&report)?;
-    }
+    told(if args.json { output::json(&report) } else { tell(&report) })?;
     Ok(if found.is_clean() { Outcome::Good } else { Outcome::Failed })
 }
 
