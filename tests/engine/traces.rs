@@ -10,6 +10,8 @@ use amida::{
 use amida_tests::real;
 use serde_json::Value;
 
+use crate::allocator::largest;
+
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
 /// A span of a test: id, parent (0 for none), service, kind, start, end.
@@ -294,4 +296,16 @@ fn from_jaeger(data: &Value) -> Trace {
         assert_eq!(store.append_otlp(body).unwrap().accepted(), 1);
     }
     store.snapshot().trace(TRACE.parse().unwrap()).unwrap().unwrap()
+}
+
+#[test]
+fn a_small_trace_in_memory_is_looked_up_with_little_memory() {
+    let store = Store::in_memory();
+    let span = SpanBuilder::new(TRACE.parse().unwrap(), id(1), "GET /cart")
+        .attribute("http.response.status_code", 503);
+    let body = RequestBuilder::new(Resource::new("checkout")).span(span).finish();
+    let _receipt = store.append_otlp(body).unwrap();
+    let (found, bytes) = largest(|| store.snapshot().trace(TRACE.parse().unwrap()).unwrap());
+    assert!(found.is_some());
+    assert!(bytes <= 32 << 10, "a piece of {bytes} bytes for one span");
 }

@@ -93,10 +93,6 @@ fn repeating() -> StringViewBuilder {
     StringViewBuilder::new().with_deduplicate_strings()
 }
 
-fn large() -> StringViewBuilder {
-    StringViewBuilder::new().with_fixed_block_size(1 << 20)
-}
-
 fn arrow(e: arrow::error::ArrowError) -> Error {
     Error::invalid(format!("spans do not fit Arrow columns: {e}"))
 }
@@ -114,8 +110,8 @@ impl Columns {
             status_message: repeating(),
             start_time: TimestampNanosecondBuilder::new().with_timezone(UTC),
             duration_ns: Int64Builder::new(),
-            attributes: large(),
-            events: large(),
+            attributes: StringViewBuilder::new(),
+            events: StringViewBuilder::new(),
             links: StringViewBuilder::new(),
             resource_attributes: repeating(),
             resource_schema_url: repeating(),
