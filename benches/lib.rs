@@ -1,1 +1,3 @@
-//! Criterion benches of the engine; see the files beside this one.
+//! What the benches measure with: a corpus of realistic traces. See the files beside this one.
+
+pub mod corpus;
