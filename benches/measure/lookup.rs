@@ -1,0 +1,102 @@
+//! Traces by their ids: from segments, and from memory.
+
+use std::hint::black_box;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use amida::{Reader, Snapshot, Stats, Store, TraceId};
+use amida_benches::corpus::frames::Frames;
+use fastrand::Rng;
+use serde_json::{Value, json};
+
+use super::Result;
+use super::process::{percentiles, process_cpu, rounded};
+
+/// Traces of this size are looked up.
+const SPANS: std::ops::RangeInclusive<usize> = 20..=40;
+
+/// Each trace is looked up this often, not twice in a row.
+const ROUNDS: usize = 5;
+
+/// As by default.
+const SEAL_BYTES: u64 = 32 << 20;
+
+/// Ids of traces of the size that is wanted, drawn at random: ids say nothing of when a trace ran,
+/// so they are spread over the whole store. Finding them warms what answers them.
+fn pick(snapshot: &Snapshot, traces: usize) -> Result<Vec<TraceId>> {
+    let mut ids = snapshot.traces_with_prefix("", usize::MAX)?;
+    Rng::with_seed(42).shuffle(&mut ids);
+    let mut picked = Vec::new();
+    for id in ids {
+        if picked.len() == traces {
+            break;
+        }
+        let trace = snapshot.trace(id)?.ok_or("a trace that was listed is gone")?;
+        if SPANS.contains(&trace.spans().len()) {
+            picked.push(id);
+        }
+    }
+    if picked.is_empty() { Err("no trace has 20 to 40 spans".into()) } else { Ok(picked) }
+}
+
+fn measure(
+    what: &str,
+    snapshot: impl Fn() -> Snapshot,
+    stats: impl Fn() -> Stats,
+    traces: usize,
+) -> Result<Value> {
+    let ids = pick(&snapshot(), traces)?;
+    let (mut times, mut spans) = (Vec::with_capacity(ids.len() * ROUNDS), 0);
+    let cpu_s = process_cpu();
+    for id in (0..ROUNDS).flat_map(|_| &ids) {
+        let begun = Instant::now();
+        let trace = black_box(snapshot().trace(*id)?);
+        times.push(begun.elapsed());
+        spans += trace.map_or(0, |trace| trace.spans().len());
+    }
+    let cpu_s = process_cpu() - cpu_s;
+    let stats = stats();
+    Ok(json!({
+        "what": what,
+        "traces": ids.len(),
+        "lookups": times.len(),
+        "spans_per_trace": rounded(spans as f64 / times.len() as f64),
+        "cpu_us": rounded(cpu_s / times.len() as f64 * 1e6),
+        "lookup": percentiles(times),
+        "segments": stats.segments,
+        "segment_spans": stats.segment_spans,
+        "memtable_spans": stats.memtable_spans,
+    }))
+}
+
+/// Measures `lookup`. A reader: it merges no segments meanwhile.
+pub fn stored(dir: &Path, traces: usize) -> Result<Value> {
+    let reader = Reader::open(dir)?;
+    measure("lookup", || reader.snapshot(), || reader.stats(), traces)
+}
+
+/// Measures `hot`.
+pub fn hot(file: &Path, traces: usize) -> Result<Value> {
+    let dir = tempfile::tempdir()?;
+    let store = Store::options()
+        .durability(amida::Durability::Os)
+        .seal_bytes(SEAL_BYTES)
+        .seal_age(Duration::from_secs(3_600))
+        .open(dir.path().join("hot.amida"))?;
+    for body in Frames::open(file)? {
+        let body = body?;
+        if store.stats().memtable_bytes + 2 * body.len() as u64 > SEAL_BYTES {
+            break;
+        }
+        let receipt = store.append_otlp(body)?;
+        if receipt.rejected() > 0 {
+            return Err(format!("rejected: {:?}", receipt.rejections()).into());
+        }
+    }
+    let measured = measure("hot", || store.snapshot(), || store.stats(), traces)?;
+    if store.stats().segments > 0 {
+        return Err("the memtable was flushed while it was measured".into());
+    }
+    store.close()?;
+    Ok(measured)
+}
