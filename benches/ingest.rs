@@ -1,5 +1,5 @@
-//! How many spans a second one thread appends: the realistic corpus (about 500 bytes a span)
-//! through `append_otlp`, without syncs, on the real disk and on the one in memory.
+//! How many spans a second one thread appends: requests of 512 spans of about 490 bytes through
+//! `append_otlp`, without syncs, on the real disk and on the one in memory.
 
 #![allow(missing_docs)] // criterion's macros make the entry points
 
@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use amida::{Durability, MemoryFs, Options, Retention, Store};
-use amida_tests::corpus::Corpus;
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use amida_benches::corpus::{Corpus, REQUEST_SPANS};
+use bytes::Bytes;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 /// Requests that are appended in turn; more than fit a processor's caches.
 const BODIES: usize = 64;
@@ -20,7 +21,7 @@ fn options() -> Options {
 }
 
 /// Time of `rounds` appends of these bodies in turn; making and closing stores is not counted.
-fn append(rounds: u64, bodies: &[Vec<u8>], open: &dyn Fn() -> (Store, Box<dyn Guard>)) -> Duration {
+fn append(rounds: u64, bodies: &[Bytes], open: &dyn Fn() -> (Store, Box<dyn Guard>)) -> Duration {
     let (mut spent, mut written) = (Duration::ZERO, 0);
     let mut store = open();
     for body in bodies.iter().cycle().take(rounds as usize) {
@@ -46,25 +47,22 @@ impl Guard for () {}
 
 fn ingest(c: &mut Criterion) {
     let mut group = c.benchmark_group("ingest");
-    for batch in [100, 1_000] {
-        let mut corpus = Corpus::new(42);
-        let bodies: Vec<Vec<u8>> = (0..BODIES).map(|_| corpus.body(batch).to_vec()).collect();
-        group.throughput(Throughput::Elements(batch as u64));
-        let on_disk = || -> (Store, Box<dyn Guard>) {
-            let dir = tempfile::tempdir().expect("a temporary directory");
-            (options().open(dir.path().join("store")).expect("a new store"), Box::new(dir))
-        };
-        let in_memory = || -> (Store, Box<dyn Guard>) {
-            let options = options().fs(Arc::new(MemoryFs::new()));
-            (options.open("store").expect("a new store"), Box::new(()))
-        };
-        group.bench_function(BenchmarkId::new("disk", batch), |b| {
-            b.iter_custom(|rounds| append(rounds, &bodies, &on_disk));
-        });
-        group.bench_function(BenchmarkId::new("memory", batch), |b| {
-            b.iter_custom(|rounds| append(rounds, &bodies, &in_memory));
-        });
-    }
+    let bodies: Vec<Bytes> = Corpus::new(42, BODIES * REQUEST_SPANS).collect();
+    group.throughput(Throughput::Elements(REQUEST_SPANS as u64));
+    let on_disk = || -> (Store, Box<dyn Guard>) {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        (options().open(dir.path().join("store")).expect("a new store"), Box::new(dir))
+    };
+    let in_memory = || -> (Store, Box<dyn Guard>) {
+        let options = options().fs(Arc::new(MemoryFs::new()));
+        (options.open("store").expect("a new store"), Box::new(()))
+    };
+    group.bench_function("disk", |b| {
+        b.iter_custom(|rounds| append(rounds, &bodies, &on_disk));
+    });
+    group.bench_function("memory", |b| {
+        b.iter_custom(|rounds| append(rounds, &bodies, &in_memory));
+    });
     group.finish();
 }
 

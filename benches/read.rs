@@ -6,14 +6,13 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use amida::{Durability, Predicate, Store, TraceId};
-use amida_tests::corpus::Corpus;
+use amida_benches::corpus::Corpus;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 const SEED: u64 = 11;
-const REQUESTS: usize = 200;
-const SPANS_PER_REQUEST: usize = 1000;
+const SPANS: usize = 200_000;
 
-/// A store with 200,000 spans of about 450 bytes, all in memory.
+/// A store with 200,000 spans of about 490 bytes, all in memory.
 fn store(directory: &std::path::Path) -> Store {
     let store = Store::options()
         .durability(Durability::Os)
@@ -22,9 +21,8 @@ fn store(directory: &std::path::Path) -> Store {
         .seal_age(Duration::from_secs(3600))
         .open(directory)
         .expect("an empty directory");
-    let mut corpus = Corpus::new(SEED);
-    for _ in 0..REQUESTS {
-        let receipt = store.append_otlp(corpus.body(SPANS_PER_REQUEST)).expect("a good request");
+    for body in Corpus::new(SEED, SPANS) {
+        let receipt = store.append_otlp(body).expect("a good request");
         assert_eq!(receipt.rejected(), 0);
     }
     store
