@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use amida::{Durability, MemoryFs, Options, Retention, Store};
-use amida_benches::corpus::{Corpus, REQUEST_SPANS};
+use amida_benches::corpus::REQUEST_SPANS;
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -45,10 +45,8 @@ trait Guard {}
 impl Guard for tempfile::TempDir {}
 impl Guard for () {}
 
-fn ingest(c: &mut Criterion) {
-    let mut group = c.benchmark_group("ingest");
-    let bodies: Vec<Bytes> = Corpus::new(42, BODIES * REQUEST_SPANS).collect();
-    group.throughput(Throughput::Elements(REQUEST_SPANS as u64));
+fn ingest(criterion: &mut Criterion) {
+    let bodies = amida_benches::stores::bodies(BODIES * REQUEST_SPANS);
     let on_disk = || -> (Store, Box<dyn Guard>) {
         let dir = tempfile::tempdir().expect("a temporary directory");
         (options().open(dir.path().join("store")).expect("a new store"), Box::new(dir))
@@ -57,12 +55,10 @@ fn ingest(c: &mut Criterion) {
         let options = options().fs(Arc::new(MemoryFs::new()));
         (options.open("store").expect("a new store"), Box::new(()))
     };
-    group.bench_function("disk", |b| {
-        b.iter_custom(|rounds| append(rounds, &bodies, &on_disk));
-    });
-    group.bench_function("memory", |b| {
-        b.iter_custom(|rounds| append(rounds, &bodies, &in_memory));
-    });
+    let mut group = criterion.benchmark_group("ingest");
+    group.throughput(Throughput::Elements(REQUEST_SPANS as u64));
+    group.bench_function("disk", |b| b.iter_custom(|n| append(n, &bodies, &on_disk)));
+    group.bench_function("memory", |b| b.iter_custom(|n| append(n, &bodies, &in_memory)));
     group.finish();
 }
 
