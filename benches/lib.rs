@@ -1,5 +1,7 @@
-//! What the benches measure with: a corpus of realistic traces, and stores that hold it. See the
-//! files beside this one.
+//! What the benches measure with: a corpus of realistic traces, stores that hold it, what a process
+//! uses, and the questions of the comparison.
 
 pub mod corpus;
+pub mod process;
+pub mod queries;
 pub mod stores;

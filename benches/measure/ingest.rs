@@ -10,10 +10,10 @@ use amida_benches::corpus::frames::Frames;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::process::{
-    Memory, OnDisk, peak_resident_mib, percentiles, process_cpu, rounded, thread_cpu,
-};
 use super::{Durability, Result};
+use amida_benches::process::{
+    Clocks, Memory, OnDisk, peak_resident_mib, percentiles, process_cpu, rounded, thread_cpu,
+};
 
 /// Requests in memory that wait to be appended, over all appenders: about 8 MiB.
 const READ_AHEAD: usize = 32;
@@ -108,17 +108,6 @@ fn append_all(store: &Store, source: Source, appenders: usize) -> Result<Appende
     appended.into_iter().try_fold(Appended::default(), |sum, one| Ok(sum.and(one?)))
 }
 
-/// Wall and CPU-seconds of the whole process since the last look.
-struct Clocks(Instant, f64);
-
-impl Clocks {
-    fn lap(&mut self) -> Value {
-        let (wall, cpu_s) = (self.0.elapsed().as_secs_f64(), process_cpu() - self.1);
-        *self = Self(Instant::now(), process_cpu());
-        json!({ "wall_s": rounded(wall), "process_cpu_s": rounded(cpu_s) })
-    }
-}
-
 /// Measures `ingest`.
 pub fn run(file: &Path, dir: &Path, durability: Durability, appenders: usize) -> Result<Value> {
     from(Box::new(Frames::open(file)?), dir, durability, appenders)
@@ -131,18 +120,18 @@ pub fn from(source: Source, dir: &Path, durability: Durability, appenders: usize
     }
     let (memory, cpu_s) = (Memory::watch(), process_cpu());
     let store = Store::options().durability(durability.into()).open(dir)?;
-    let mut clocks = Clocks(Instant::now(), process_cpu());
+    let mut clocks = Clocks::start();
     let appended = append_all(&store, source, appenders)?;
-    let appending = clocks.lap();
+    let appending = clocks.lap().json();
     let after_append = store.stats();
     store.flush()?;
-    let flush = clocks.lap();
+    let flush = clocks.lap().json();
     let flushed = store.stats().segments;
     store.compact()?;
-    let compact = clocks.lap();
+    let compact = clocks.lap().json();
     let stats = store.stats();
     store.close()?;
-    let close = clocks.lap();
+    let close = clocks.lap().json();
     let cpu_s = process_cpu() - cpu_s - appended.reading_cpu_s;
     let (spans, on_disk) = (appended.spans as f64, OnDisk::of(dir)?);
     if stats.segment_spans != appended.spans || !stats.damage.is_empty() {

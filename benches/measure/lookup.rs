@@ -10,7 +10,7 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 
 use super::Result;
-use super::process::{percentiles, process_cpu, rounded};
+use amida_benches::process::{percentiles, process_cpu, rounded};
 
 /// Traces of this size are looked up.
 const SPANS: std::ops::RangeInclusive<usize> = 20..=40;

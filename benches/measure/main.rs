@@ -9,7 +9,6 @@
 
 mod ingest;
 mod lookup;
-mod process;
 mod reopen;
 mod scale;
 
@@ -17,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use amida_benches::corpus::{Corpus, RATE, frames};
+use amida_benches::process::rounded;
 use clap::{Parser, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
@@ -129,7 +129,7 @@ fn corpus(spans: usize, file: &Path, seed: u64, rate: f64) -> Result<Value> {
         "spans_per_second": rate,
         "spans": spans,
         "requests": written.requests,
-        "bytes_per_span": process::rounded(written.bytes as f64 / spans as f64),
+        "bytes_per_span": rounded(written.bytes as f64 / spans as f64),
     }))
 }
 

@@ -13,7 +13,7 @@ use prost::Message;
 use serde_json::{Value, json};
 
 use super::Result;
-use super::process::{Memory, process_cpu, rounded};
+use amida_benches::process::{Memory, process_cpu, rounded};
 
 /// How much log the crash leaves: what `wal_bytes_max` allows by default.
 const LEFT_BYTES: usize = 96 << 20;

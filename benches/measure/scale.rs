@@ -9,8 +9,8 @@ use amida_benches::corpus::{Corpus, REQUEST_SPANS};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::process::{OnDisk, rounded, thread_cpu};
 use super::{Durability, Result, ingest};
+use amida_benches::process::{OnDisk, rounded, thread_cpu};
 
 const SEED: u64 = 42;
 

@@ -6,27 +6,59 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
+use cpu_time::{ProcessTime, ThreadTime};
 use serde_json::{Value, json};
 
 /// Memory is looked at this often.
 const EVERY: Duration = Duration::from_millis(10);
 
-fn seconds(clock: ClockId) -> f64 {
-    let time = clock_gettime(clock);
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
-}
-
 /// CPU-seconds of the calling thread so far, user and system.
 pub fn thread_cpu() -> f64 {
-    seconds(ClockId::ThreadCPUTime)
+    ThreadTime::now().as_duration().as_secs_f64()
 }
 
 /// CPU-seconds of all threads of this process so far, those that ended included.
 pub fn process_cpu() -> f64 {
-    seconds(ClockId::ProcessCPUTime)
+    ProcessTime::now().as_duration().as_secs_f64()
+}
+
+/// Looks at the wall and at the CPU-seconds of the whole process.
+#[derive(Debug)]
+pub struct Clocks {
+    wall: Instant,
+    cpu_s: f64,
+}
+
+/// What passed between two looks.
+#[derive(Debug, Clone, Copy)]
+pub struct Lap {
+    /// Seconds on the wall.
+    pub wall_s: f64,
+    /// CPU-seconds of all threads.
+    pub cpu_s: f64,
+}
+
+impl Clocks {
+    /// The first look.
+    pub fn start() -> Self {
+        Self { wall: Instant::now(), cpu_s: process_cpu() }
+    }
+
+    /// What passed since the last look.
+    pub fn lap(&mut self) -> Lap {
+        let last = std::mem::replace(self, Self::start());
+        let wall_s = self.wall.duration_since(last.wall).as_secs_f64();
+        Lap { wall_s, cpu_s: self.cpu_s - last.cpu_s }
+    }
+}
+
+impl Lap {
+    /// Both.
+    pub fn json(self) -> Value {
+        json!({ "wall_s": rounded(self.wall_s), "cpu_s": rounded(self.cpu_s) })
+    }
 }
 
 /// Bytes of memory as the kernel counts them for this process.
