@@ -77,7 +77,8 @@ pub fn peak_resident_mib() -> f64 {
     mib(status_bytes("VmHWM:").unwrap_or(0))
 }
 
-/// Watches this process's anonymous memory (heap and stacks, not mapped files) from a thread of its own.
+/// Watches this process's anonymous memory (heap and stacks, not mapped files) from a thread of its
+/// own.
 #[derive(Debug)]
 pub struct Memory {
     stop: Sender<()>,

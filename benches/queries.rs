@@ -1,5 +1,5 @@
-//! The six questions of the comparison, as Amida is asked them. `$USER` and `$SERVICE` stand for values
-//! that the corpus has.
+//! The six questions of the comparison, as Amida is asked them. `$USER` and `$SERVICE` stand for
+//! values that the corpus has.
 
 /// Short names, and SQL.
 pub const QUESTIONS: [(&str, &str); 6] = [

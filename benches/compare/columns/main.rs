@@ -1,5 +1,6 @@
 //! The corpus in columns, as one Arrow IPC file, for systems that do not take OTLP; and what the
-//! comparison asks and must find. What the conversion cost is printed: it is added to those systems.
+//! comparison asks and must find. What the conversion cost is printed: it is added to those
+//! systems.
 //!
 //! `columns corpus.otlp columns.arrow facts.json`
 
