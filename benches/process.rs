@@ -4,12 +4,16 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use cpu_time::{ProcessTime, ThreadTime};
 use serde_json::{Value, json};
+
+/// Any error of a program that measures; it is only shown.
+pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Memory is looked at this often.
 const EVERY: Duration = Duration::from_millis(10);
@@ -150,4 +154,27 @@ pub fn percentiles(mut times: Vec<Duration>) -> Value {
         rounded(time.unwrap_or_default().as_secs_f64() * 1e6)
     };
     json!({ "p50_us": at(0.5), "p90_us": at(0.9), "p99_us": at(0.99), "max_us": at(1.0) })
+}
+
+/// Lookups by id: the percentiles of their times, CPU for each, and how many spans each found.
+pub fn lookups(times: Vec<Duration>, cpu_s: f64, spans: &[usize]) -> Value {
+    let cpu_us = rounded(cpu_s / times.len() as f64 * 1e6);
+    let mut measured = percentiles(times);
+    measured["cpu_us"] = json!(cpu_us);
+    measured["spans"] = json!(spans);
+    measured
+}
+
+/// The end of a program: what it measured on stdout, or its error on stderr.
+pub fn report(program: &str, measured: Result<Value>) -> ExitCode {
+    match measured {
+        Ok(measured) => {
+            println!("{measured:#}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{program}: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }

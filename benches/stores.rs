@@ -5,10 +5,11 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use amida::{Durability, Options, Retention, Store, TraceId};
+use amida::{Durability, Options, Receipt, Retention, Snapshot, Store, TraceId};
 use bytes::Bytes;
 
 use crate::corpus::Corpus;
+use crate::process::Result;
 
 /// The seed of all benches.
 pub const SEED: u64 = 42;
@@ -30,26 +31,38 @@ pub fn quiet() -> Options {
         .segment_bytes_max(1)
 }
 
-/// Appends these requests.
+/// Appends a request.
 ///
-/// # Panics
-/// When the store does not take all of their spans.
-pub fn append(store: &Store, bodies: &[Bytes]) {
+/// # Errors
+/// Those of the store, and when it does not take every span.
+pub fn append(store: &Store, body: Bytes) -> Result<()> {
+    whole(&store.append_otlp(body)?)
+}
+
+/// Whether every span of a request was taken.
+///
+/// # Errors
+/// Which were not, and why.
+pub fn whole(receipt: &Receipt) -> Result<()> {
+    match receipt.rejected() {
+        0 => Ok(()),
+        _ => Err(format!("rejected: {:?}", receipt.rejections()).into()),
+    }
+}
+
+fn append_all(store: &Store, bodies: &[Bytes]) {
     for body in bodies {
-        match store.append_otlp(body.clone()) {
-            Ok(receipt) => assert_eq!(receipt.rejected(), 0, "{:?}", receipt.rejections()),
-            Err(error) => panic!("a good request fails: {error}"),
-        }
+        append(store, body.clone()).unwrap_or_else(|error| panic!("a good request: {error}"));
     }
 }
 
 /// A new store with these requests in its memory, in no segment.
 ///
 /// # Panics
-/// As `append`, and where there is no room for a store.
+/// When a request is refused, or there is no room for a store.
 pub fn filled(directory: &Path, bodies: &[Bytes]) -> Store {
     let store = quiet().open(directory).unwrap_or_else(|error| panic!("no new store: {error}"));
-    append(&store, bodies);
+    append_all(&store, bodies);
     store
 }
 
@@ -60,27 +73,31 @@ pub fn filled(directory: &Path, bodies: &[Bytes]) -> Store {
 pub fn in_segments(directory: &Path, bodies: &[Bytes], segments: usize) -> Store {
     let store = filled(directory, &[]);
     for bodies in bodies.chunks(bodies.len().div_ceil(segments.max(1)).max(1)) {
-        append(&store, bodies);
+        append_all(&store, bodies);
         store.flush().unwrap_or_else(|error| panic!("no flush: {error}"));
     }
     store
 }
 
-/// Ids of traces with 20 to 40 spans, spread over the store.
+/// Ids of so many traces with 20 to 40 spans, drawn at random: ids say nothing of when a trace ran,
+/// so they are spread over the whole store. Finding them warms what answers them.
 ///
-/// # Panics
-/// When the store cannot be read.
-pub fn traces(store: &Store, count: usize) -> Vec<TraceId> {
-    let snapshot = store.snapshot();
-    let all = snapshot.traces_with_prefix("", usize::MAX);
-    let mut all = all.unwrap_or_else(|error| panic!("no ids: {error}"));
-    // Ids are random: some of the first in their order are some of all times.
+/// # Errors
+/// When the store cannot be read, or has no such trace.
+pub fn traces(snapshot: &Snapshot, count: usize) -> Result<Vec<TraceId>> {
+    let mut all = snapshot.traces_with_prefix("", usize::MAX)?;
     fastrand::Rng::with_seed(SEED).shuffle(&mut all);
-    let fits = |id: &TraceId| {
-        let trace = snapshot.trace(*id).ok().flatten();
-        trace.is_some_and(|trace| (20..=40).contains(&trace.spans().len()))
-    };
-    all.into_iter().filter(fits).take(count).collect()
+    let mut picked = Vec::new();
+    for id in all {
+        if picked.len() == count {
+            break;
+        }
+        let trace = snapshot.trace(id)?.ok_or("a trace that was listed is gone")?;
+        if (20..=40).contains(&trace.spans().len()) {
+            picked.push(id);
+        }
+    }
+    if picked.is_empty() { Err("no trace has 20 to 40 spans".into()) } else { Ok(picked) }
 }
 
 /// Copies a directory with all files below it.

@@ -7,14 +7,12 @@ use std::time::{Duration, Instant};
 
 use amida::{Durability, Error, Reader, Store, TraceId};
 use amida_benches::corpus::frames::Frames;
-use amida_benches::process::{Clocks, OnDisk, percentiles, rounded};
+use amida_benches::process::{Clocks, OnDisk, Result, lookups, report, rounded};
 use amida_benches::queries::{QUESTIONS, with_values};
 use amida_sql::Session;
 use arrow::array::RecordBatch;
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
-
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Runs of a question, after one that warms up.
 const RUNS: usize = 5;
@@ -75,11 +73,7 @@ async fn lookup(ids: &[String], spans: impl AsyncFn(&str) -> Result<usize>) -> R
         spans(id).await?;
         times.push(begun.elapsed());
     }
-    let cpu_s = clocks.lap().cpu_s;
-    let mut measured = percentiles(times);
-    measured["cpu_us"] = json!(rounded(cpu_s / ids.len() as f64 * 1e6));
-    measured["spans"] = json!(found);
-    Ok(measured)
+    Ok(lookups(times, clocks.lap().cpu_s, &found))
 }
 
 /// The values of an answer, row by row.
@@ -143,14 +137,5 @@ async fn main() -> ExitCode {
         What::Ingest { corpus, dir, os } => ingest(&corpus, &dir, os),
         What::Ask { dir, facts } => ask(&dir, &facts).await,
     };
-    match measured {
-        Ok(measured) => {
-            println!("{measured}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("amida: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    report("amida", measured)
 }

@@ -55,7 +55,7 @@ def run(command, *arguments):
     done = subprocess.run([*command, *map(str, arguments)], stdout=subprocess.PIPE, check=False)
     if done.returncode != 0:
         sys.exit(f"failed ({done.returncode}): {' '.join(map(str, command))}")
-    return json.loads(done.stdout.splitlines()[-1] if done.stdout.count(b"\n") == 1 else done.stdout)
+    return json.loads(done.stdout)
 
 
 def minute(value):

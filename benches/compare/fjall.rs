@@ -5,13 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use amida_benches::corpus::frames::Frames;
-use amida_benches::process::{Clocks, OnDisk, percentiles, rounded};
+use amida_benches::process::{Clocks, OnDisk, Result, lookups, report};
 use bytes::Bytes;
 use clap::{Parser, Subcommand};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use serde_json::{Value, json};
-
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Measures fjall for the comparison; prints one JSON object.
 #[derive(Parser)]
@@ -179,10 +177,7 @@ fn ask(dir: &Path, facts: &Path) -> Result<Value> {
         std::hint::black_box(trace(&spans, id)?);
         times.push(begun.elapsed());
     }
-    let cpu_s = clocks.lap().cpu_s;
-    let mut lookup = percentiles(times);
-    lookup["cpu_us"] = json!(rounded(cpu_s / ids.len() as f64 * 1e6));
-    lookup["spans"] = json!(found);
+    let lookup = lookups(times, clocks.lap().cpu_s, &found);
     Ok(json!({ "lookup": lookup, "questions": [] }))
 }
 
@@ -191,14 +186,5 @@ fn main() -> ExitCode {
         What::Ingest { corpus, dir, sync } => ingest(&corpus, &dir, sync),
         What::Ask { dir, facts } => ask(&dir, &facts),
     };
-    match measured {
-        Ok(measured) => {
-            println!("{measured}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("fjall: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    report("fjall", measured)
 }

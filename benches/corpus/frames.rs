@@ -1,9 +1,11 @@
-//! A corpus as a file: each request behind its length, four bytes with the lowest first.
+//! A corpus as a file: each request behind its length in four bytes, big-endian, as the Collector's
+//! file exporter writes and `amida import` reads.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
+use amida::REQUEST_BYTES_MAX;
 use bytes::Bytes;
 
 /// What a file holds.
@@ -24,7 +26,7 @@ pub fn write(path: &Path, bodies: impl Iterator<Item = Bytes>) -> io::Result<Wri
     let mut written = Written::default();
     for body in bodies {
         let len = u32::try_from(body.len()).map_err(io::Error::other)?;
-        file.write_all(&len.to_le_bytes())?;
+        file.write_all(&len.to_be_bytes())?;
         file.write_all(&body)?;
         written.requests += 1;
         written.bytes += u64::from(len);
@@ -51,7 +53,11 @@ impl Frames {
     fn frame(&mut self) -> io::Result<Bytes> {
         let mut len = [0; 4];
         self.file.read_exact(&mut len)?;
-        let mut body = vec![0; u32::from_le_bytes(len) as usize];
+        let len = u32::from_be_bytes(len) as usize;
+        if len > REQUEST_BYTES_MAX {
+            return Err(io::Error::other(format!("no corpus: a request of {len} bytes")));
+        }
+        let mut body = vec![0; len];
         self.file.read_exact(&mut body)?;
         Ok(Bytes::from(body))
     }

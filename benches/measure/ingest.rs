@@ -7,13 +7,15 @@ use std::time::{Duration, Instant};
 
 use amida::{Error, Receipt, Store};
 use amida_benches::corpus::frames::Frames;
+use amida_benches::process::{
+    Clocks, Memory, OnDisk, Result, peak_resident_mib, percentiles, process_cpu, rounded,
+    thread_cpu,
+};
+use amida_benches::stores::whole;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{Durability, Result};
-use amida_benches::process::{
-    Clocks, Memory, OnDisk, peak_resident_mib, percentiles, process_cpu, rounded, thread_cpu,
-};
+use super::Durability;
 
 /// Requests in memory that wait to be appended, over all appenders: about 8 MiB.
 const READ_AHEAD: usize = 32;
@@ -84,9 +86,7 @@ fn appender(store: &Store, source: &Mutex<Source>, ahead: usize) -> Result<Appen
             let begun = Instant::now();
             let receipt = append(store, &body, &mut sum.busy)?;
             let took = begun.elapsed();
-            if receipt.rejected() > 0 {
-                return Err(format!("rejected: {:?}", receipt.rejections()).into());
-            }
+            whole(&receipt)?;
             sum.spans += receipt.accepted();
             sum.bytes += body.len() as u64;
             sum.wall += took;

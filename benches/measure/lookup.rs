@@ -4,16 +4,11 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use amida::{Reader, Snapshot, Stats, Store, TraceId};
+use amida::{Reader, Snapshot, Stats, Store};
 use amida_benches::corpus::frames::Frames;
-use fastrand::Rng;
+use amida_benches::process::{Result, percentiles, process_cpu, rounded};
+use amida_benches::stores;
 use serde_json::{Value, json};
-
-use super::Result;
-use amida_benches::process::{percentiles, process_cpu, rounded};
-
-/// Traces of this size are looked up.
-const SPANS: std::ops::RangeInclusive<usize> = 20..=40;
 
 /// Each trace is looked up this often, not twice in a row.
 const ROUNDS: usize = 5;
@@ -21,31 +16,13 @@ const ROUNDS: usize = 5;
 /// As by default.
 const SEAL_BYTES: u64 = 32 << 20;
 
-/// Ids of traces of the size that is wanted, drawn at random: ids say nothing of when a trace ran,
-/// so they are spread over the whole store. Finding them warms what answers them.
-fn pick(snapshot: &Snapshot, traces: usize) -> Result<Vec<TraceId>> {
-    let mut ids = snapshot.traces_with_prefix("", usize::MAX)?;
-    Rng::with_seed(42).shuffle(&mut ids);
-    let mut picked = Vec::new();
-    for id in ids {
-        if picked.len() == traces {
-            break;
-        }
-        let trace = snapshot.trace(id)?.ok_or("a trace that was listed is gone")?;
-        if SPANS.contains(&trace.spans().len()) {
-            picked.push(id);
-        }
-    }
-    if picked.is_empty() { Err("no trace has 20 to 40 spans".into()) } else { Ok(picked) }
-}
-
 fn measure(
     what: &str,
     snapshot: impl Fn() -> Snapshot,
     stats: impl Fn() -> Stats,
     traces: usize,
 ) -> Result<Value> {
-    let ids = pick(&snapshot(), traces)?;
+    let ids = stores::traces(&snapshot(), traces)?;
     let (mut times, mut spans) = (Vec::with_capacity(ids.len() * ROUNDS), 0);
     let cpu_s = process_cpu();
     for id in (0..ROUNDS).flat_map(|_| &ids) {
@@ -88,10 +65,7 @@ pub fn hot(file: &Path, traces: usize) -> Result<Value> {
         if store.stats().memtable_bytes + 2 * body.len() as u64 > SEAL_BYTES {
             break;
         }
-        let receipt = store.append_otlp(body)?;
-        if receipt.rejected() > 0 {
-            return Err(format!("rejected: {:?}", receipt.rejections()).into());
-        }
+        stores::append(&store, body)?;
     }
     let measured = measure("hot", || store.snapshot(), || store.stats(), traces)?;
     if store.stats().segments > 0 {

@@ -16,12 +16,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use amida_benches::corpus::{Corpus, RATE, frames};
-use amida_benches::process::rounded;
+use amida_benches::process::{Result, report, rounded};
+use amida_benches::stores::SEED;
 use clap::{Parser, Subcommand, ValueEnum};
 use serde_json::{Value, json};
-
-/// Any error; it is only shown.
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Measures Amida over a corpus of realistic traces; prints one JSON object.
 #[derive(Parser)]
@@ -32,14 +30,14 @@ struct Args {
 
 #[derive(Subcommand)]
 enum What {
-    /// Writes a corpus: each request behind its length (u32, little-endian).
+    /// Writes a corpus, which `amida import` reads, too.
     Corpus {
         /// How many spans.
         spans: usize,
         /// The new file.
         file: PathBuf,
         /// Another seed gives other traces of the same shape.
-        #[arg(long, default_value_t = 42)]
+        #[arg(long, default_value_t = SEED)]
         seed: u64,
         /// Spans a second of the time that the spans tell; a busy production has 50,000.
         #[arg(long, default_value_t = RATE)]
@@ -149,14 +147,5 @@ fn run(what: What) -> Result<Value> {
 }
 
 fn main() -> ExitCode {
-    match run(Args::parse().what) {
-        Ok(measured) => {
-            println!("{measured:#}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("measure: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    report("measure", run(Args::parse().what))
 }

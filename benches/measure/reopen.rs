@@ -7,13 +7,12 @@ use std::time::{Duration, Instant};
 
 use amida::{Durability, Store, TraceId};
 use amida_benches::corpus::frames::Frames;
+use amida_benches::process::{Memory, Result, process_cpu, rounded};
+use amida_benches::stores::append;
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use serde_json::{Value, json};
-
-use super::Result;
-use amida_benches::process::{Memory, process_cpu, rounded};
 
 /// How much log the crash leaves: what `wal_bytes_max` allows by default.
 const LEFT_BYTES: usize = 96 << 20;
@@ -36,10 +35,7 @@ pub fn leave(file: &Path, dir: &Path) -> Result<Value> {
         if bytes > LEFT_BYTES {
             std::process::abort();
         }
-        let receipt = store.append_otlp(body)?;
-        if receipt.rejected() > 0 {
-            return Err(format!("rejected: {:?}", receipt.rejections()).into());
-        }
+        append(&store, body)?;
     }
     Err(format!("{} has less than 96 MiB", file.display()).into())
 }

@@ -6,13 +6,12 @@ use std::thread;
 
 use amida::Store;
 use amida_benches::corpus::{Corpus, REQUEST_SPANS};
+use amida_benches::process::{OnDisk, Result, rounded, thread_cpu};
+use amida_benches::stores::{SEED, append};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{Durability, Result, ingest};
-use amida_benches::process::{OnDisk, rounded, thread_cpu};
-
-const SEED: u64 = 42;
+use super::{Durability, ingest};
 
 /// Requests that wait between the thread that makes them and the one that appends them.
 const AHEAD: usize = 32;
@@ -67,10 +66,7 @@ pub fn segments(count: usize, spans: usize, dir: &Path) -> Result<Value> {
     let mut corpus = Corpus::new(SEED, count * requests * REQUEST_SPANS);
     for _ in 0..count {
         for body in corpus.by_ref().take(requests) {
-            let receipt = store.append_otlp(body)?;
-            if receipt.rejected() > 0 {
-                return Err(format!("rejected: {:?}", receipt.rejections()).into());
-            }
+            append(&store, body)?;
         }
         store.flush()?;
     }

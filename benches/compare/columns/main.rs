@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use amida_benches::corpus::frames::Frames;
-use amida_benches::process::{process_cpu, rounded};
+use amida_benches::process::{Result, process_cpu, report, rounded};
 use arrow::ipc::writer::FileWriter;
 use clap::Parser;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -20,8 +20,6 @@ use prost::Message;
 use serde_json::{Value, json};
 
 use table::Table;
-
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Rows of a batch.
 const BATCH_ROWS: usize = 65_536;
@@ -75,14 +73,5 @@ fn run(args: &Args) -> Result<Value> {
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(measured) => {
-            println!("{measured:#}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("columns: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    report("columns", run(&Args::parse()))
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use amida_benches::process::Result;
 use arrow::array::{
     ArrayBuilder, ArrayRef, BinaryBuilder, Int64Builder, ListBuilder, MapBuilder, RecordBatch,
     StringBuilder, StructBuilder, TimestampNanosecondBuilder,
@@ -12,8 +13,6 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
-
-use super::Result;
 
 type Map = MapBuilder<StringBuilder, StringBuilder>;
 

@@ -140,8 +140,8 @@ impl Ledger {
         Ok(present)
     }
 
-    /// Looks one trace up by its id; which one, the case says: looking up all of them each time
-    /// takes half of the time and finds the same.
+    /// Looks one trace up by its id, chosen by the case: looking up all of them would take half of
+    /// the time, and in thousands of cases each has its turn.
     fn look_for_a_trace(&self, snapshot: &Snapshot, present: &[bool], about: &str) -> Result<()> {
         let pairs = self.requests.len().div_ceil(2);
         if pairs == 0 {
