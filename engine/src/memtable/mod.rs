@@ -24,8 +24,8 @@ const CHUNK_ROWS: usize = 4096;
 pub struct Decode {
     /// Resolves all spans of these batches.
     pub all: fn(&[Arc<HotBatch>]) -> Result<Resolved>,
-    /// Resolves the spans at these positions of a request.
-    pub rows: fn(&HotRequest, &[usize]) -> Result<SpanBatch>,
+    /// Resolves the spans at these positions of some requests.
+    pub rows: fn(&[(&HotRequest, Vec<usize>)]) -> Result<SpanBatch>,
 }
 
 /// Batches that are resolved together.
@@ -34,9 +34,67 @@ struct Chunk {
     batches: Vec<Arc<HotBatch>>,
     rows: usize,
     resolved: OnceLock<Resolved>,
+    /// Where each span is, sorted by `short_id`; made when a full chunk is first asked for a trace.
+    places: OnceLock<Vec<(u64, Place)>>,
+}
+
+/// A span of a chunk: the number of its request in the chunk, and its position there.
+type Place = (u32, u32);
+
+/// Half of a trace id: enough to find nearly only its spans.
+fn short_id(id: &[u8; 16]) -> u64 {
+    let [.., a, b, c, d, e, f, g, h] = *id;
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
 
 impl Chunk {
+    fn new(batches: Vec<Arc<HotBatch>>, rows: usize) -> Self {
+        Self { batches, rows, resolved: OnceLock::new(), places: OnceLock::new() }
+    }
+
+    fn requests(&self) -> impl Iterator<Item = &HotRequest> {
+        self.batches.iter().flat_map(|batch| &batch.requests)
+    }
+
+    fn places(&self) -> impl Iterator<Item = (u64, Place)> {
+        self.requests().zip(0..).flat_map(|(request, number)| {
+            let spans = request.spans.iter().zip(0..);
+            spans.map(move |(span, position)| (short_id(&span.trace_id), (number, position)))
+        })
+    }
+
+    /// Adds the requests that have spans of a trace, with the positions of these.
+    fn find<'a>(&'a self, id: TraceId, found: &mut Vec<(&'a HotRequest, Vec<usize>)>) {
+        let wanted = short_id(id.as_bytes());
+        let places: Vec<Place> = if self.rows < CHUNK_ROWS {
+            let all = self.places();
+            all.filter(|(short, _)| *short == wanted).map(|(_, place)| place).collect()
+        } else {
+            let sorted = self.places.get_or_init(|| {
+                let mut all: Vec<_> = self.places().collect();
+                all.sort_unstable();
+                all
+            });
+            let from = sorted.partition_point(|(short, _)| *short < wanted);
+            let same = sorted.iter().skip(from).take_while(|(short, _)| *short == wanted);
+            same.map(|(_, place)| *place).collect()
+        };
+        let mut requests = self.requests().zip(0..);
+        let mut places = places.into_iter().peekable();
+        while let Some((number, _)) = places.peek().copied() {
+            let Some((request, _)) = requests.find(|(_, at)| *at == number) else { return };
+            let rows = std::iter::from_fn(|| places.next_if(|place| place.0 == number));
+            let rows = rows.map(|(_, position)| position as usize);
+            let is_its = |row: &usize| {
+                request.spans.get(*row).is_some_and(|span| span.trace_id == *id.as_bytes())
+            };
+            let rows: Vec<usize> = rows.filter(is_its).collect();
+            if !rows.is_empty() {
+                found.push((request, rows));
+            }
+        }
+    }
+
     fn resolve(&self, decode: Decode) -> Result<&Resolved> {
         if let Some(resolved) = self.resolved.get() {
             return Ok(resolved);
@@ -109,8 +167,7 @@ impl Memtable {
         if self.open_rows >= CHUNK_ROWS {
             let batches = std::mem::take(&mut self.open);
             let rows = std::mem::take(&mut self.open_rows);
-            let chunk = Chunk { batches, rows, resolved: OnceLock::new() };
-            Arc::make_mut(&mut self.full).push(Arc::new(chunk));
+            Arc::make_mut(&mut self.full).push(Arc::new(Chunk::new(batches, rows)));
         }
     }
 
@@ -122,11 +179,7 @@ impl Memtable {
     /// Everything that was added so far.
     pub fn view(&mut self) -> MemtableView {
         let view = self.view.get_or_insert_with(|| {
-            let open = Chunk {
-                batches: self.open.clone(),
-                rows: self.open_rows,
-                resolved: OnceLock::new(),
-            };
+            let open = Chunk::new(self.open.clone(), self.open_rows);
             MemtableView {
                 decode: self.decode,
                 full: self.full.clone(),
@@ -184,25 +237,14 @@ impl MemtableView {
         Ok(catalog)
     }
 
-    /// The spans of one trace; only these are resolved.
+    /// The spans of one trace, in order of commit; only these are resolved.
     ///
     /// # Errors
     /// As `batches`.
-    pub fn trace(&self, id: TraceId) -> Result<Vec<SpanBatch>> {
+    pub fn trace(&self, id: TraceId) -> Result<Option<SpanBatch>> {
         let mut found = Vec::new();
-        for request in self.requests() {
-            let rows: Vec<usize> = request
-                .spans
-                .iter()
-                .enumerate()
-                .filter(|(_, span)| span.trace_id == *id.as_bytes())
-                .map(|(row, _)| row)
-                .collect();
-            if !rows.is_empty() {
-                found.push((self.decode.rows)(request, &rows)?);
-            }
-        }
-        Ok(found)
+        self.chunks().for_each(|chunk| chunk.find(id, &mut found));
+        if found.is_empty() { Ok(None) } else { (self.decode.rows)(&found).map(Some) }
     }
 
     /// The ids of all spans' traces, with repetitions.
@@ -213,6 +255,6 @@ impl MemtableView {
     }
 
     fn requests(&self) -> impl Iterator<Item = &HotRequest> {
-        self.chunks().flat_map(|chunk| &chunk.batches).flat_map(|batch| &batch.requests)
+        self.chunks().flat_map(|chunk| chunk.requests())
     }
 }

@@ -24,6 +24,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::de::{Deserializer, SliceRead};
 use serde_json::value::RawValue;
 
+use super::entries::Entries;
+
 /// A value read from attribute text.
 ///
 /// ```
@@ -129,7 +131,8 @@ pub fn double_text(value: f64) -> String {
 /// Appends a double in its JSON spelling.
 pub fn write_double(out: &mut String, value: f64) {
     if value.is_finite() {
-        out.push_str(&double_text(value));
+        // Writing to a String does not fail.
+        let _ = fmt::Write::write_fmt(out, format_args!("{value:?}"));
     } else {
         out.push_str("{\"$double\":\"");
         out.push_str(&double_text(value));
@@ -149,13 +152,24 @@ pub fn write_bytes(out: &mut String, value: &[u8]) {
     out.push_str("\"}");
 }
 
+/// Whether a byte stands in a JSON string as it is.
+fn is_plain(byte: u8) -> bool {
+    (byte >= 0x20) & (byte != b'"') & (byte != b'\\')
+}
+
 /// Appends text as a JSON string: `"` and `\` escaped, control characters as `\n`, `\t`, `\r` or
 /// `\u00XX`, everything else as it is.
 pub fn write_string(out: &mut String, value: &str) {
     out.push('"');
+    // Nearly all text is plain; looking at all of it without a way out is done many bytes at once.
+    if value.bytes().fold(true, |all, byte| all & is_plain(byte)) {
+        out.push_str(value);
+        out.push('"');
+        return;
+    }
     let mut plain_from = 0;
     for (at, byte) in value.bytes().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+        if is_plain(byte) {
             continue;
         }
         out.push_str(&value[plain_from..at]);
@@ -181,33 +195,33 @@ pub fn write_string(out: &mut String, value: &str) {
 /// The raw JSON text of `key`'s value in an object that this module's writer made; `None` when the
 /// key is not there or the text is no object.
 pub fn get_raw<'a>(object: &'a str, key: &str) -> Option<&'a str> {
-    struct Find<'k>(&'k str);
-    impl<'de> serde::de::Visitor<'de> for Find<'_> {
-        type Value = Option<&'de str>;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an attribute object")
-        }
-        fn visit_map<A: serde::de::MapAccess<'de>>(
-            self,
-            mut map: A,
-        ) -> Result<Self::Value, A::Error> {
-            let mut found = None;
-            while let Some(key) = map.next_key::<Key<'de>>()? {
-                if key.0 == self.0 {
-                    found = Some(map.next_value::<&'de RawValue>()?.get());
-                } else {
-                    map.next_value::<serde::de::IgnoredAny>()?;
-                }
-            }
-            Ok(found)
-        }
+    let mut written = String::new();
+    let key = if key.bytes().all(is_plain) {
+        key
+    } else {
+        write_string(&mut written, key);
+        written.get(1..written.len() - 1)?
+    };
+    let mut entries = Entries::of(object);
+    if let Some((_, raw)) = entries.find(|(k, _)| *k == key) {
+        return Some(raw);
     }
-    let mut de = Deserializer::new(SliceRead::new(object.as_bytes()));
-    serde::Deserializer::deserialize_map(&mut de, Find(key)).ok().flatten()
+    // Not as the writer writes it: with spaces, say.
+    if entries.is_whole() { None } else { get_spaced(object, key) }
+}
+
+/// As `get_raw`, of any JSON text.
+fn get_spaced<'a>(object: &'a str, key: &str) -> Option<&'a str> {
+    let entries = read_entries(object)?;
+    entries.into_iter().rev().find(|(k, _)| k == key).map(|(_, raw)| raw)
 }
 
 /// The keys of an object that this module's writer made, with the raw text of their values.
 pub fn entries(object: &str) -> Vec<(String, &str)> {
+    read_entries(object).unwrap_or_default()
+}
+
+fn read_entries(object: &str) -> Option<Vec<(String, &str)>> {
     struct All;
     impl<'de> serde::de::Visitor<'de> for All {
         type Value = Vec<(String, &'de str)>;
@@ -226,7 +240,7 @@ pub fn entries(object: &str) -> Vec<(String, &str)> {
         }
     }
     let mut de = Deserializer::new(SliceRead::new(object.as_bytes()));
-    serde::Deserializer::deserialize_map(&mut de, All).unwrap_or_default()
+    serde::Deserializer::deserialize_map(&mut de, All).ok()
 }
 
 struct Key<'a>(Cow<'a, str>);

@@ -1,99 +1,39 @@
-//! KeyValue and AnyValue messages to attribute text (`model::json`), and what was seen on the way.
+//! KeyValue and AnyValue messages to attribute text (`model::json`).
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
+use super::keys::{KeyNumber, ScopeKeys};
+use super::text::{limits, text};
 use super::wire::{ANY_VALUE_DEPTH_MAX, Fields};
-use crate::model::catalog::{Catalog, Scope, TypeCounts};
-use crate::model::examples::Examples;
 use crate::model::json::{self, ValueType};
 use crate::model::schema::Marks;
-
-/// Limits of format version 1 on what one span may hold. They belong to the format because a
-/// request is read again from the log: it must give the same rows then.
-pub mod limits {
-    /// Attributes per span, event, link, resource or scope; more are dropped and counted.
-    pub const ATTRIBUTES_MAX: usize = 256;
-    /// Events per span; more are dropped and counted.
-    pub const EVENTS_MAX: usize = 256;
-    /// Links per span; more are dropped and counted.
-    pub const LINKS_MAX: usize = 256;
-    /// Bytes of a text or bytes value, a name or a status message; longer ones are cut.
-    pub const VALUE_BYTES_MAX: usize = 64 << 10;
-    /// Bytes of an attribute key; longer ones are cut.
-    pub const KEY_BYTES_MAX: usize = 1 << 10;
-}
-
-/// Text that may not be UTF-8 and may be too long: repaired and cut, with the marks for it.
-pub fn text<'a>(bytes: &'a [u8], bytes_max: usize, marks: &mut Marks) -> Cow<'a, str> {
-    let mut text = String::from_utf8_lossy(bytes);
-    if let Cow::Owned(_) = text {
-        marks.add(Marks::REPAIRED_TEXT);
-    }
-    if text.len() > bytes_max {
-        marks.add(Marks::TRUNCATED);
-        let cut = text.floor_char_boundary(bytes_max);
-        match &mut text {
-            Cow::Borrowed(borrowed) => *borrowed = &borrowed[..cut],
-            Cow::Owned(owned) => owned.truncate(cut),
-        }
-    }
-    text
-}
-
-/// Counts keys and types while attributes are written, and keeps a value of each.
-#[derive(Debug, Default)]
-pub struct KeyCounts(HashMap<Scope, HashMap<String, (TypeCounts, Examples)>>);
-
-impl KeyCounts {
-    /// Counts values of this JSON text.
-    fn add(&mut self, scope: Scope, key: &str, (value_type, raw): (ValueType, &str), count: u64) {
-        let keys = self.0.entry(scope).or_default();
-        if !keys.contains_key(key) {
-            keys.insert(key.to_owned(), Default::default());
-        }
-        let Some((counts, examples)) = keys.get_mut(key) else { return };
-        counts.add(value_type, count);
-        if examples.wants(value_type)
-            && let Some(value) = json::read_raw(raw)
-        {
-            examples.add(value_type, &value.to_string());
-        }
-    }
-
-    /// Everything that was counted. Keys are added by name, so that the same spans give the same
-    /// catalog even where it overflows.
-    pub fn into_catalog(self) -> Catalog {
-        let mut catalog = Catalog::default();
-        for (scope, keys) in self.0 {
-            let mut keys: Vec<_> = keys.into_iter().collect();
-            keys.sort_by(|a, b| a.0.cmp(&b.0));
-            for (key, (counts, examples)) in keys {
-                catalog.add(scope, &key, &counts);
-                catalog.add_examples(scope, &key, &examples);
-            }
-        }
-        catalog
-    }
-}
 
 /// Collects the KeyValue messages of one attribute list and writes them as a JSON object.
 #[derive(Debug, Default)]
 pub struct Attributes<'a> {
-    entries: Vec<(Cow<'a, str>, Cow<'a, [u8]>)>,
+    entries: Vec<(KeyNumber, Cow<'a, [u8]>)>,
     /// Attributes beyond the limit.
     pub dropped: u32,
 }
 
 impl<'a> Attributes<'a> {
+    /// Begins a list of attributes with keys of this scope.
+    pub fn begin(keys: &mut ScopeKeys) -> Self {
+        keys.begin_list();
+        Self::default()
+    }
+
     /// Takes one KeyValue message; of a key that stands twice, the last value counts.
-    pub fn push(&mut self, message: &'a [u8], marks: &mut Marks) {
+    pub fn push(&mut self, message: &'a [u8], keys: &mut ScopeKeys, marks: &mut Marks) {
         let (key, value) = key_value(message);
-        let key = text(key, limits::KEY_BYTES_MAX, marks);
-        if let Some((_, earlier)) = self.entries.iter_mut().find(|(k, _)| *k == key) {
-            *earlier = value;
+        let key = keys.number(key, marks);
+        if keys.is_listed(key) {
+            if let Some((_, earlier)) = self.entries.iter_mut().find(|(k, _)| *k == key) {
+                *earlier = value;
+            }
             marks.add(Marks::DUPLICATE_KEYS);
         } else if self.entries.len() < limits::ATTRIBUTES_MAX {
+            keys.put_in_list(key);
             self.entries.push((key, value));
         } else {
             self.dropped += 1;
@@ -101,32 +41,42 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    /// Appends the JSON object and counts each key `count` times.
+    /// Appends the JSON object, and tells each key's type and value.
     pub fn write(
         &self,
         out: &mut String,
-        counts: &mut KeyCounts,
-        scope: Scope,
-        count: u64,
+        keys: &mut ScopeKeys,
         marks: &mut Marks,
+        mut each: impl FnMut(&mut ScopeKeys, KeyNumber, ValueType, &str),
     ) {
         out.push('{');
         for (index, (key, value)) in self.entries.iter().enumerate() {
             if index > 0 {
                 out.push(',');
             }
-            json::write_string(out, key);
-            out.push(':');
+            out.push_str(keys.json(*key));
             let start = out.len();
             let value_type = write_any(out, value, 1, marks);
-            counts.add(scope, key, (value_type, &out[start..]), count);
+            each(keys, *key, value_type, out.get(start..).unwrap_or_default());
         }
         out.push('}');
     }
 
+    /// As `write`, and counts each key once.
+    pub fn write_counted(&self, out: &mut String, keys: &mut ScopeKeys, marks: &mut Marks) {
+        self.write(out, keys, marks, |keys, key, value_type, raw| {
+            keys.count(key, value_type, raw, 1);
+        });
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// The string value of a key, where it is one.
-    pub fn string(&self, key: &str) -> Option<&[u8]> {
-        let (_, value) = self.entries.iter().find(|(k, _)| k == key)?;
+    pub fn string(&self, key: &str, keys: &ScopeKeys) -> Option<&[u8]> {
+        let (_, value) = self.entries.iter().find(|(k, _)| keys.text(*k) == key)?;
         match any_value(value) {
             // A borrowed slice of `value`, which outlives this call.
             Any::String(bytes) => Some(bytes),
@@ -253,17 +203,27 @@ fn write_array(out: &mut String, message: &[u8], depth: usize, marks: &mut Marks
 }
 
 fn write_map(out: &mut String, message: &[u8], depth: usize, marks: &mut Marks) {
-    let mut entries = Attributes::default();
+    let mut entries: Vec<(Cow<'_, str>, Cow<'_, [u8]>)> = Vec::new();
     let mut fields = Fields::new(message, 0);
     while let Ok(Some((field, value))) = fields.next() {
-        if field == 1 {
-            entries.push(value.bytes(), marks);
+        if field != 1 {
+            continue;
+        }
+        let (key, value) = key_value(value.bytes());
+        let key = text(key, limits::KEY_BYTES_MAX, marks);
+        if let Some((_, earlier)) = entries.iter_mut().find(|(k, _)| *k == key) {
+            *earlier = value;
+            marks.add(Marks::DUPLICATE_KEYS);
+        } else if entries.len() < limits::ATTRIBUTES_MAX {
+            entries.push((key, value));
+        } else {
+            marks.add(Marks::TRUNCATED);
         }
     }
     // `{"$bytes":..}` and the like are spellings of other values; a map that looks so is wrapped.
-    let wrapped = matches!(entries.entries.as_slice(), [(key, _)] if key.starts_with('$'));
+    let wrapped = matches!(entries.as_slice(), [(key, _)] if key.starts_with('$'));
     out.push_str(if wrapped { "{\"$map\":{" } else { "{" });
-    for (index, (key, value)) in entries.entries.iter().enumerate() {
+    for (index, (key, value)) in entries.iter().enumerate() {
         if index > 0 {
             out.push(',');
         }

@@ -1,8 +1,9 @@
 //! Events and links to the JSON text of their columns (`model::json`).
 
-use super::attributes::{Attributes, KeyCounts, limits, text};
+use super::attributes::Attributes;
+use super::keys::ScopeKeys;
+use super::text::{limits, text};
 use super::wire::Fields;
-use crate::model::catalog::Scope;
 use crate::model::json;
 use crate::model::schema::Marks;
 
@@ -18,15 +19,15 @@ pub fn write_list(out: &mut String, messages: &[&[u8]], mut write: impl FnMut(&m
 }
 
 /// Appends an Event message.
-pub fn write_event(out: &mut String, message: &[u8], counts: &mut KeyCounts, marks: &mut Marks) {
-    let mut attributes = Attributes::default();
+pub fn write_event(out: &mut String, message: &[u8], keys: &mut ScopeKeys, marks: &mut Marks) {
+    let mut attributes = Attributes::begin(keys);
     let (mut time, mut name, mut dropped): (u64, &[u8], u32) = (0, &[], 0);
     let mut fields = Fields::new(message, 0);
     while let Ok(Some((field, value))) = fields.next() {
         match field {
             1 => time = value.fixed64(),
             2 => name = value.bytes(),
-            3 => attributes.push(value.bytes(), marks),
+            3 => attributes.push(value.bytes(), keys, marks),
             4 => dropped = value.varint() as u32,
             _ => {}
         }
@@ -40,12 +41,12 @@ pub fn write_event(out: &mut String, message: &[u8], counts: &mut KeyCounts, mar
     json::write_int(out, time);
     out.push_str(",\"name\":");
     json::write_string(out, &text(name, limits::VALUE_BYTES_MAX, marks));
-    write_tail(out, &attributes, dropped, counts, Scope::Event, marks);
+    write_tail(out, &attributes, dropped, keys, marks);
 }
 
 /// Appends a Link message.
-pub fn write_link(out: &mut String, message: &[u8], counts: &mut KeyCounts, marks: &mut Marks) {
-    let mut attributes = Attributes::default();
+pub fn write_link(out: &mut String, message: &[u8], keys: &mut ScopeKeys, marks: &mut Marks) {
+    let mut attributes = Attributes::begin(keys);
     let (mut trace_id, mut span_id, mut state): (&[u8], &[u8], &[u8]) = (&[], &[], &[]);
     let (mut dropped, mut flags) = (0_u32, 0_u32);
     let mut fields = Fields::new(message, 0);
@@ -54,7 +55,7 @@ pub fn write_link(out: &mut String, message: &[u8], counts: &mut KeyCounts, mark
             1 => trace_id = value.bytes(),
             2 => span_id = value.bytes(),
             3 => state = value.bytes(),
-            4 => attributes.push(value.bytes(), marks),
+            4 => attributes.push(value.bytes(), keys, marks),
             5 => dropped = value.varint() as u32,
             6 => flags = value.fixed32(),
             _ => {}
@@ -73,7 +74,7 @@ pub fn write_link(out: &mut String, message: &[u8], counts: &mut KeyCounts, mark
         out.push_str(",\"flags\":");
         json::write_int(out, i64::from(flags));
     }
-    write_tail(out, &attributes, dropped, counts, Scope::Link, marks);
+    write_tail(out, &attributes, dropped, keys, marks);
 }
 
 /// A link's ids are kept as they were sent, whatever their length, up to a bound.
@@ -86,15 +87,12 @@ fn write_tail(
     out: &mut String,
     attributes: &Attributes<'_>,
     dropped: u32,
-    counts: &mut KeyCounts,
-    scope: Scope,
+    keys: &mut ScopeKeys,
     marks: &mut Marks,
 ) {
-    let mut object = String::new();
-    attributes.write(&mut object, counts, scope, 1, marks);
-    if object != "{}" {
+    if !attributes.is_empty() {
         out.push_str(",\"attributes\":");
-        out.push_str(&object);
+        attributes.write_counted(out, keys, marks);
     }
     let dropped = dropped.saturating_add(attributes.dropped);
     if dropped != 0 {

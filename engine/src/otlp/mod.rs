@@ -9,7 +9,10 @@
 //! |---|---|
 //! | wire | protobuf fields and the tables of OTLP's messages |
 //! | walk | step one: every byte checked, spans found, verdicts |
+//! | text | text repaired and cut; limits of the format |
+//! | keys | attribute keys, each read once and counted |
 //! | attributes | KeyValue and AnyValue to attribute text |
+//! | groups | resources and scopes, each read once |
 //! | lists | events and links to text |
 //! | resolve | step two: spans to columns |
 //! | build | `RequestBuilder`: OTLP bytes for spans that were never OTLP |
@@ -20,9 +23,12 @@
 pub mod attributes;
 pub mod build;
 pub mod encode;
+pub mod groups;
 pub mod json;
+pub mod keys;
 pub mod lists;
 pub mod message;
 pub mod resolve;
+pub mod text;
 pub mod walk;
 pub mod wire;

@@ -1,0 +1,161 @@
+//! The entries of an attribute object, read where they stand. The text is one that
+//! `model::json` wrote, so nothing but finding where keys and values end is needed; of any other
+//! text it gives what looks like entries, and `is_whole` says whether that was all.
+
+/// Reads `{"key":value,..}` entry by entry: each key as it stands between its quotes, with its
+/// escapes, and the raw text of its value.
+#[derive(Debug, Clone)]
+pub struct Entries<'a> {
+    rest: &'a str,
+    whole: bool,
+}
+
+impl<'a> Entries<'a> {
+    /// The entries of this object.
+    pub fn of(object: &'a str) -> Self {
+        match object.strip_prefix('{') {
+            Some("}") => Self { rest: "", whole: true },
+            Some(rest) => Self { rest, whole: false },
+            None => Self { rest: "", whole: false },
+        }
+    }
+
+    /// Whether all entries were given, up to the object's end.
+    pub fn is_whole(&self) -> bool {
+        self.whole && self.rest.is_empty()
+    }
+
+    fn entry(&mut self) -> Option<(&'a str, &'a str)> {
+        let rest = self.rest;
+        let key_end = string_end(rest.as_bytes())?;
+        let key = rest.get(1..key_end - 1)?;
+        let value = rest.get(key_end..)?.strip_prefix(':')?;
+        let value_end = value_end(value.as_bytes())?;
+        let (value, rest) = value.split_at_checked(value_end)?;
+        match rest.as_bytes() {
+            [b',', ..] => self.rest = rest.get(1..)?,
+            b"}" => (self.rest, self.whole) = ("", true),
+            _ => return None,
+        }
+        Some((key, value))
+    }
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let entry = self.entry();
+        if entry.is_none() {
+            self.rest = "";
+        }
+        entry
+    }
+}
+
+/// Where the string at the start ends, behind its closing quote.
+fn string_end(bytes: &[u8]) -> Option<usize> {
+    if bytes.first() != Some(&b'"') {
+        return None;
+    }
+    let mut at = 1;
+    loop {
+        at += bytes.get(at..)?.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+        if bytes[at] == b'"' {
+            return Some(at + 1);
+        }
+        at += 2;
+    }
+}
+
+/// Where the value at the start ends: before the comma or the brace that follows.
+fn value_end(bytes: &[u8]) -> Option<usize> {
+    match bytes.first()? {
+        b'"' => string_end(bytes),
+        b'{' | b'[' => {
+            let (mut at, mut depth) = (0, 0_usize);
+            loop {
+                match bytes.get(at)? {
+                    b'"' => at += string_end(&bytes[at..])? - 1,
+                    b'{' | b'[' => depth += 1,
+                    b'}' | b']' => depth -= 1,
+                    _ => {}
+                }
+                at += 1;
+                if depth == 0 {
+                    return Some(at);
+                }
+            }
+        }
+        _ => bytes.iter().position(|byte| matches!(byte, b',' | b'}')).filter(|end| *end > 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Entries;
+    use crate::model::json;
+
+    /// Seed of the objects that are cut and changed.
+    const SEED: u64 = 7;
+
+    #[test]
+    fn entries_are_those_that_serde_json_reads() {
+        let deep = format!("{{\"deep\":{}1{}}}", "[{\"a\":[".repeat(50), "]}]".repeat(50));
+        for object in [
+            "{}",
+            r#"{"a":1}"#,
+            r#"{"":"","a.b":"x,y}","c":[1,{"d":"]\"}"},"e"],"f":{"$map":{"$x":null}},"g":-1.5e30}"#,
+            r#"{"quo\"te\\":"back\\","tab\t":"\u0001","n":null,"t":true,"nan":{"$double":"NaN"}}"#,
+            r#"{"あみだ":"くじ","k":"\\\""}"#,
+            deep.as_str(),
+        ] {
+            let mut entries = Entries::of(object);
+            let read: Vec<(String, &str)> = entries
+                .by_ref()
+                .map(|(key, value)| {
+                    (serde_json::from_str(&format!("\"{key}\"")).expect("a key"), value)
+                })
+                .collect();
+            assert!(entries.is_whole(), "{object}");
+            assert_eq!(read, json::entries(object), "{object}");
+        }
+    }
+
+    #[test]
+    fn any_other_text_ends_the_reading() {
+        for text in [
+            "",
+            "{",
+            "}",
+            "[]",
+            "null",
+            r#"{"a"}"#,
+            r#"{"a":}"#,
+            r#"{"a":1"#,
+            r#"{"a":"x}"#,
+            r#"{"a":[1}"#,
+            r#"{a:1}"#,
+            r#"{"a":1}}"#,
+            r#"{"a":1} "#,
+            r#"{"a":1,}"#,
+            r#"{"a\"#,
+            "{\"é",
+        ] {
+            let mut entries = Entries::of(text);
+            entries.by_ref().for_each(drop);
+            assert!(!entries.is_whole(), "{text}");
+        }
+        // A change anywhere does no harm.
+        let object = r#"{"a":"x\"","b":[{"c":"é"},2],"d":1.5}"#;
+        let mut random = SEED;
+        for at in 0..object.len() {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let mut bytes = object.as_bytes().to_vec();
+            bytes[at] = br#"{}[]":,\ x"#[(random >> 60) as usize % 10];
+            if let Ok(text) = std::str::from_utf8(&bytes) {
+                assert!(Entries::of(text).count() <= 8, "{text}");
+            }
+        }
+    }
+}

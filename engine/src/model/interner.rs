@@ -1,0 +1,74 @@
+//! Numbers for short byte strings that come again and again in much the same order, as the keys of
+//! attributes do.
+
+use std::collections::HashMap;
+
+/// Gives each byte string a number, counted from 0. What followed a string the last time is tried
+/// before anything is hashed: spans of one operation have the same keys in the same order.
+#[derive(Debug, Default)]
+pub struct Interner {
+    entries: Vec<Entry>,
+    found: HashMap<Box<[u8]>, u32>,
+    /// The number that was given last.
+    last: u32,
+}
+
+#[derive(Debug)]
+struct Entry {
+    bytes: Box<[u8]>,
+    /// What followed it the last time.
+    next: u32,
+}
+
+impl Interner {
+    /// The string's number, if it has one.
+    pub fn find(&mut self, bytes: &[u8]) -> Option<u32> {
+        let guess = self.entries.get(self.last as usize).map(|last| last.next);
+        if let Some(guess) = guess
+            && self.entries.get(guess as usize).is_some_and(|entry| *entry.bytes == *bytes)
+        {
+            self.last = guess;
+            return Some(guess);
+        }
+        let number = *self.found.get(bytes)?;
+        self.follow(number);
+        Some(number)
+    }
+
+    /// Gives a string without a number the next one.
+    pub fn add(&mut self, bytes: &[u8]) -> u32 {
+        let number = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        self.found.insert(bytes.into(), number);
+        self.entries.push(Entry { bytes: bytes.into(), next: 0 });
+        self.follow(number);
+        number
+    }
+
+    fn follow(&mut self, number: u32) {
+        if let Some(last) = self.entries.get_mut(self.last as usize) {
+            last.next = number;
+        }
+        self.last = number;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Interner;
+
+    #[test]
+    fn a_string_keeps_its_number_whatever_follows_it() {
+        let mut interner = Interner::default();
+        let mut number = |text: &str| {
+            let bytes = text.as_bytes();
+            interner.find(bytes).unwrap_or_else(|| interner.add(bytes))
+        };
+        assert_eq!(["a", "b", "c", ""].map(&mut number), [0, 1, 2, 3]);
+        // In the same order, in another, and twice in a row.
+        assert_eq!(["a", "b", "c", ""].map(&mut number), [0, 1, 2, 3]);
+        assert_eq!(
+            ["", "c", "a", "a", "b", "d", "b", "a"].map(&mut number),
+            [3, 2, 0, 0, 1, 4, 1, 0]
+        );
+    }
+}
