@@ -9,8 +9,8 @@ use std::time::Duration;
 use amida_benches::stores::{bodies, filled};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
-/// About as many as are flushed at once by default: 32 MiB.
-const SPANS: usize = 65_536;
+/// About as many as are flushed at once by default: 24 MiB.
+const SPANS: usize = 49_152;
 
 fn flush(criterion: &mut Criterion) {
     let bodies = bodies(SPANS);

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::flush::row_groups;
+use super::flush::{ROW_GROUP_ROWS, row_groups};
 use super::plan::ROW_GROUP_ROWS_MIN;
 use crate::error::Result;
 use crate::fs::{Fs, names};
@@ -13,7 +13,7 @@ use crate::model::batch::SpanBatch;
 use crate::model::predicate::Predicate;
 use crate::segment::{Origin, Segment, SegmentWriter};
 
-/// Most rows that are encoded again in one merge, to bound memory.
+/// Most rows that are encoded again in one merge: more of them are worth copying only.
 const ENCODED_ROWS_MAX: u64 = 512 << 10;
 
 /// How segments are merged.
@@ -86,12 +86,21 @@ pub fn merge(
             for input in inputs {
                 for batch in input.clone().scan(&Predicate::new())? {
                     batches.push(batch?);
+                    if batches.iter().map(SpanBatch::len).sum::<usize>() >= ROW_GROUP_ROWS {
+                        encode(&mut writer, std::mem::take(&mut batches))?;
+                    }
                 }
             }
-            for group in row_groups(&batches)? {
-                writer.write_row_group(&group)?;
-            }
+            encode(&mut writer, batches)?;
         }
     }
     Ok(Some(writer.finish()?.into()))
+}
+
+/// Sorts rows and encodes them: no more than a row group of them is in memory.
+fn encode(writer: &mut SegmentWriter, batches: Vec<SpanBatch>) -> Result<()> {
+    for group in row_groups(&batches) {
+        writer.write_row_group(&group)?;
+    }
+    Ok(())
 }

@@ -1,21 +1,20 @@
 //! Memtable to segment.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::UInt32Array;
-use arrow::compute::take_record_batch;
-
 use super::plan;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::fs::{Fs, names};
 use crate::manifest::{SegmentEntry, Version};
 use crate::memtable::MemtableView;
 use crate::model::batch::SpanBatch;
 use crate::model::catalog::{Catalog, Promoted};
+use crate::model::ordered::Ordered;
 use crate::model::schema::col;
 use crate::options::Options;
-use crate::segment::{Origin, SegmentWriter};
+use crate::segment::{Origin, SegmentWriter, measures};
 
 /// Rows of a row group.
 pub const ROW_GROUP_ROWS: usize = 128 << 10;
@@ -49,43 +48,62 @@ pub fn flush(
     let mut all = version.catalog.clone();
     all.merge(&catalog);
     let rows = version.accepted + view.facts().rows;
-    let promoted = plan::promote(version, &options.promoted, &all, rows, options.promoted_max);
+    let batches = view.batches()?;
+    let promoted = promote(version, options, &batches, plan::worth_a_column(&all, rows));
     let number = version.next_segment;
     let path = names::segment(store, number);
     let facts = view.facts();
     let origin = Origin { sequences: (facts.first_sequence, facts.last_sequence), ingest_times };
     let id = version.store_id.0;
     let mut writer = SegmentWriter::create(fs, &path, number, id, &promoted, origin)?;
-    for group in row_groups(&view.batches()?)? {
+    for group in row_groups(&batches) {
         writer.write_row_group(&group)?;
     }
     let entry = writer.finish()?.into();
     Ok(Some(Flushed { entry, catalog, promoted }))
 }
 
-/// Sorts spans by start time, cuts them into row groups, and sorts each by trace and start time: a
-/// trace is one range of rows, or a few, and time can still be pruned.
-///
-/// # Errors
-/// `Invalid` when the spans do not fit Arrow arrays.
-pub fn row_groups(batches: &[SpanBatch]) -> Result<Vec<SpanBatch>> {
-    let spans = SpanBatch::concat(batches)?;
-    let starts = spans.start_times();
-    let ids = spans.ids(col::TRACE_ID);
-    let rows = u32::try_from(spans.len())
-        .map_err(|_| Error::invalid("more than 4 billion spans in one segment"))?;
-    let mut order: Vec<u32> = (0..rows).collect();
-    order.sort_by_key(|row| starts[*row as usize]);
-    let mut groups = Vec::new();
-    for cut in order.chunks_mut(ROW_GROUP_ROWS) {
-        cut.sort_by(|a, b| {
-            let (a, b) = (*a as usize, *b as usize);
-            ids.value(a).cmp(ids.value(b)).then_with(|| starts[a].cmp(&starts[b]))
-        });
-        let rows = UInt32Array::from_iter_values(cut.iter().copied());
-        let group = take_record_batch(spans.record_batch(), &rows)
-            .map_err(|e| Error::invalid(format!("cannot sort spans: {e}")))?;
-        groups.push(SpanBatch::try_new(group)?);
+/// The promoted keys from now on: of those that are worth it, without what measures something.
+fn promote(
+    version: &Version,
+    options: &Options,
+    batches: &[SpanBatch],
+    mut worth: Vec<Promoted>,
+) -> Vec<Promoted> {
+    worth.retain(|key| !version.promoted.contains(key));
+    if let Some(sample) = batches.iter().max_by_key(|batch| batch.len()) {
+        let measures = measures(sample, &worth);
+        let mut measures = measures.into_iter();
+        worth.retain(|_| !measures.next().unwrap_or(false));
     }
-    Ok(groups)
+    plan::promote(version, &options.promoted, worth, options.promoted_max)
+}
+
+/// Sorts spans by start time, cuts them into row groups, and sorts each of these by the time when a
+/// trace begins in it, then by trace and start time: a trace is one range of rows, or a few, and
+/// not only row groups but pages, too, hold spans of one time.
+pub fn row_groups(batches: &[SpanBatch]) -> Vec<Ordered<'_>> {
+    let mut order: Vec<(i64, (usize, usize))> = Vec::new();
+    for (at, batch) in batches.iter().enumerate() {
+        order.extend(batch.start_times().iter().zip(0..).map(|(start, row)| (*start, (at, row))));
+    }
+    order.sort_unstable();
+    order.chunks(ROW_GROUP_ROWS).map(|cut| by_trace(batches, cut)).collect()
+}
+
+/// Sorts rows, which come in order of time.
+fn by_trace<'a>(batches: &'a [SpanBatch], rows: &[(i64, (usize, usize))]) -> Ordered<'a> {
+    let ids: Vec<_> = batches.iter().map(|batch| batch.ids(col::TRACE_ID)).collect();
+    let id = |(at, row): (usize, usize)| {
+        u128::from_be_bytes(ids[at].value(row).try_into().unwrap_or_default())
+    };
+    let mut begins: HashMap<u128, i64> = HashMap::new();
+    let mut keyed = Vec::with_capacity(rows.len());
+    for (start, place) in rows {
+        let id = id(*place);
+        // What comes first is the begin.
+        keyed.push((*begins.entry(id).or_insert(*start), id, *start, *place));
+    }
+    keyed.sort_unstable();
+    Ordered::new(batches, keyed.into_iter().map(|(.., place)| place).collect())
 }

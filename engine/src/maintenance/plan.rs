@@ -15,7 +15,7 @@ const TIER_BYTES: u64 = 1 << 20;
 /// Row groups with fewer rows are encoded again when they are merged.
 pub const ROW_GROUP_ROWS_MIN: u64 = 16 << 10;
 /// A column is promoted when its key stands in at least one span of this many.
-const PROMOTE_ONE_IN: u64 = 20;
+const PROMOTE_ONE_IN: u64 = 200;
 /// Longest key that is promoted, in bytes.
 const PROMOTE_KEY_BYTES_MAX: usize = 128;
 
@@ -141,13 +141,40 @@ pub fn expired(version: &Version, retention: &Retention, now_ns: i64) -> usize {
     too_old.max(too_many)
 }
 
-/// The promoted keys of the next segment: those there are, those that were asked for, and the most
-/// frequent keys of one type. `catalog` has the spans of that segment in it, `rows` counts all.
+/// Keys of spans that are worth a column: frequent ones of one type, the most frequent first.
+/// `catalog` has the spans of the next segment in it, `rows` counts all.
+///
+/// Not among them are doubles, which are measurements: they hardly repeat, so a column costs as
+/// much again as the JSON, and is never pruned. Nor are resources' keys: their texts are few, and
+/// what asks for a key reads each of them once.
+pub fn worth_a_column(catalog: &Catalog, rows: u64) -> Vec<Promoted> {
+    let mut worth = Vec::new();
+    for (key, counts) in catalog.keys(Scope::Span) {
+        let SqlType::One(value_type) = counts.sql_type() else { continue };
+        let one_type = counts.seen().len() == 1;
+        let frequent = counts.total() >= (rows / PROMOTE_ONE_IN).max(1);
+        if let Some(value_type) = PromotedType::of(value_type)
+            && value_type != PromotedType::Double
+            && one_type
+            && frequent
+            && key.len() <= PROMOTE_KEY_BYTES_MAX
+        {
+            worth.push((
+                counts.total(),
+                Promoted { scope: Scope::Span, key: key.into(), value_type },
+            ));
+        }
+    }
+    worth.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.key.cmp(&b.1.key)));
+    worth.into_iter().map(|(_, key)| key).collect()
+}
+
+/// The promoted keys of the next segment: those there are, those that were asked for, and the first
+/// of these others, up to a number.
 pub fn promote(
     version: &Version,
     asked: &[Promoted],
-    catalog: &Catalog,
-    rows: u64,
+    others: Vec<Promoted>,
     promoted_max: usize,
 ) -> Vec<Promoted> {
     let mut promoted = version.promoted.clone();
@@ -156,30 +183,8 @@ pub fn promote(
             promoted.push(new.clone());
         }
     }
-    let mut candidates = Vec::new();
-    for scope in [Scope::Span, Scope::Resource] {
-        for (key, counts) in catalog.keys(scope) {
-            let SqlType::One(value_type) = counts.sql_type() else { continue };
-            let one_type = counts.seen().len() == 1;
-            let frequent = counts.total() >= (rows / PROMOTE_ONE_IN).max(1);
-            // The service's name has a column of its own already.
-            let named = scope == Scope::Resource && key == "service.name";
-            if let Some(value_type) = PromotedType::of(value_type)
-                && one_type
-                && frequent
-                && !named
-                && key.len() <= PROMOTE_KEY_BYTES_MAX
-            {
-                candidates.push((counts.total(), Promoted { scope, key: key.into(), value_type }));
-            }
-        }
-    }
-    candidates.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.key.cmp(&b.1.key)));
-    for (_, new) in candidates {
-        if promoted.len() >= promoted_max {
-            break;
-        }
-        if !clashes(&promoted, &new) {
+    for new in others {
+        if promoted.len() < promoted_max && !clashes(&promoted, &new) {
             promoted.push(new);
         }
     }

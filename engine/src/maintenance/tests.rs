@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::plan::{CompactionLimits, all_merges, expired, next_merge, promote};
+use super::plan::{CompactionLimits, all_merges, expired, next_merge, promote, worth_a_column};
 use crate::manifest::{SegmentEntry, Version};
 use crate::model::catalog::{Catalog, Promoted, PromotedType, Scope, TypeCounts};
 use crate::model::json::ValueType;
@@ -107,6 +107,7 @@ fn frequent_keys_of_one_type_are_promoted_and_stay_promoted() {
     add(Scope::Span, "HTTP.ROUTE", &[(ValueType::String, 80)]);
     add(Scope::Span, "rare", &[(ValueType::Int, 4)]);
     add(Scope::Span, "mixed", &[(ValueType::Int, 50), (ValueType::String, 50)]);
+    add(Scope::Span, "seconds", &[(ValueType::Double, 100)]);
     add(Scope::Span, "list", &[(ValueType::Json, 100)]);
     add(Scope::Resource, "host.name", &[(ValueType::String, 100)]);
     add(Scope::Resource, "service.name", &[(ValueType::String, 100)]);
@@ -114,10 +115,11 @@ fn frequent_keys_of_one_type_are_promoted_and_stay_promoted() {
     let old = Promoted { scope: Scope::Span, key: "old".into(), value_type: PromotedType::Bool };
     let mut version = version(&[]);
     version.promoted.push(old);
-    let names = |max| {
-        let promoted = promote(&version, &[], &catalog, 100, max);
+    let names = |rows, max| {
+        let promoted = promote(&version, &[], worth_a_column(&catalog, rows), max);
         promoted.iter().map(Promoted::column_name).collect::<Vec<_>>()
     };
-    assert_eq!(names(32), ["attr.old", "resource.host.name", "attr.http.route"]);
-    assert_eq!(names(1), ["attr.old"]);
+    assert_eq!(names(1_000, 32), ["attr.old", "attr.http.route"]);
+    assert_eq!(names(799, 32), ["attr.old", "attr.http.route", "attr.rare"]);
+    assert_eq!(names(799, 1), ["attr.old"]);
 }

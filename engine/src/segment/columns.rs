@@ -2,37 +2,38 @@
 //! encoded.
 //!
 //! What is read for one trace must be cheap to open: a ZSTD reader costs 40 to 55 us a column, a
-//! large dictionary is decoded for every lookup. So only attributes and events are ZSTD, ids have
-//! no dictionary, and pages have at most 1024 rows.
+//! large dictionary is decoded for every lookup, a page is decompressed for one of its rows. So
+//! only attributes and events are ZSTD, ids have no dictionary, numbers of dictionary entries,
+//! which are packed bits, are not compressed, and what is compressed has small pages.
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::file::properties::{
-    EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion,
-};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 
+use super::constant;
 use crate::error::{Error, Result};
 use crate::model::catalog::{Promoted, PromotedType, Scope};
 use crate::model::schema::{COLUMN_NAMES, col, span_schema};
 
 /// Most rows of a page.
-const PAGE_ROWS_MAX: usize = 1024;
-/// Bytes after which a page of JSON text ends, before compression. Parquet looks at it after
-/// writing up to as many bytes at once: pages have less than twice as many (or one larger row).
-const JSON_PAGE_BYTES_MAX: usize = 64 << 10;
-/// Columns that have minima and maxima per page.
-const STATISTICS: [usize; 7] = [
-    col::TRACE_ID,
-    col::NAME,
-    col::SERVICE_NAME,
-    col::KIND,
-    col::STATUS_CODE,
-    col::START_TIME,
-    col::DURATION_NS,
+const PAGE_ROWS_MAX: usize = 4096;
+/// Bytes after which a page ends, before compression, where it is worth having more or fewer than
+/// `PAGE_ROWS_MAX` rows. Parquet looks at it after writing up to as many bytes at once: pages have
+/// less than twice as many (or one larger row). Attributes of 128 KiB take 5 bytes a span less than
+/// of 64 KiB, and 20 to 30 us more to look one up.
+const PAGE_BYTES_MAX: [(usize, usize); 5] = [
+    (col::ATTRIBUTES, 128 << 10),
+    (col::EVENTS, 32 << 10),
+    (col::LINKS, 32 << 10),
+    (col::TRACE_ID, 16 << 10),
+    (col::PARENT_SPAN_ID, 8 << 10),
 ];
+/// Columns that have minima and maxima per page.
+const STATISTICS: [usize; 6] =
+    [col::NAME, col::SERVICE_NAME, col::KIND, col::STATUS_CODE, col::START_TIME, col::DURATION_NS];
 
 /// The schema of a file with these promoted columns.
 ///
@@ -63,55 +64,54 @@ pub fn file_schema(promoted: &[Promoted]) -> Result<SchemaRef> {
     Ok(Arc::new(Schema::new(fields)))
 }
 
-/// How a file with these promoted columns is encoded. What is not named here has a dictionary,
-/// LZ4 and no statistics.
+/// How a file with these promoted columns is encoded. What is not named here has a dictionary, no
+/// compression and no statistics; promoted columns, whose dictionaries may be large, have LZ4.
 pub fn properties(promoted: &[Promoted]) -> WriterProperties {
     let mut builder = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_2_0)
         .set_data_page_row_count_limit(PAGE_ROWS_MAX)
         .set_write_batch_size(PAGE_ROWS_MAX)
         .set_max_row_group_row_count(None)
-        .set_compression(Compression::LZ4_RAW)
+        .set_compression(Compression::UNCOMPRESSED)
         .set_statistics_enabled(EnabledStatistics::None);
-    // Sorted, and read at each lookup: neighbours share their beginning.
-    builder = plain(builder, col::TRACE_ID, Encoding::DELTA_BYTE_ARRAY, Compression::LZ4_RAW);
-    // Random bytes: nothing makes them smaller.
-    for column in [col::SPAN_ID, col::PARENT_SPAN_ID] {
-        builder = plain(builder, column, Encoding::PLAIN, Compression::UNCOMPRESSED);
-    }
-    for column in [col::START_TIME, col::DURATION_NS] {
-        builder = plain(builder, column, Encoding::DELTA_BINARY_PACKED, Compression::UNCOMPRESSED);
-    }
     let zstd = Compression::ZSTD(ZstdLevel::default());
-    for (column, codec) in
-        [(col::ATTRIBUTES, zstd), (col::EVENTS, zstd), (col::LINKS, Compression::LZ4_RAW)]
-    {
-        builder = plain(builder, column, Encoding::PLAIN, codec)
-            .set_column_data_page_size_limit(path(column), JSON_PAGE_BYTES_MAX);
+    for (column, encoding, codec) in [
+        // Neighbours are the same, or share nothing.
+        (col::TRACE_ID, Encoding::DELTA_BYTE_ARRAY, Compression::LZ4_RAW),
+        // Random bytes, which nothing makes smaller; but children of one parent follow one another.
+        (col::SPAN_ID, Encoding::PLAIN, Compression::UNCOMPRESSED),
+        (col::PARENT_SPAN_ID, Encoding::PLAIN, Compression::LZ4_RAW),
+        (col::START_TIME, Encoding::DELTA_BINARY_PACKED, Compression::UNCOMPRESSED),
+        (col::DURATION_NS, Encoding::DELTA_BINARY_PACKED, Compression::UNCOMPRESSED),
+        (col::ATTRIBUTES, Encoding::PLAIN, zstd),
+        (col::EVENTS, Encoding::PLAIN, zstd),
+        (col::LINKS, Encoding::PLAIN, Compression::LZ4_RAW),
+    ] {
+        builder = builder
+            .set_column_dictionary_enabled(path(column), false)
+            .set_column_encoding(path(column), encoding)
+            .set_column_compression(path(column), codec);
+    }
+    builder = builder.set_column_compression(path(col::RESOURCE_ATTRIBUTES), Compression::LZ4_RAW);
+    for (column, bytes) in PAGE_BYTES_MAX {
+        builder = builder.set_column_data_page_size_limit(path(column), bytes);
     }
     for column in STATISTICS {
         builder = builder.set_column_statistics_enabled(path(column), EnabledStatistics::Page);
     }
+    for column in constant::TEXTS.iter().chain(&constant::COUNTS) {
+        builder = builder.set_column_statistics_enabled(path(*column), EnabledStatistics::Chunk);
+    }
     for key in promoted {
         // A name with dots is one part of a path here, not several.
         let path = ColumnPath::from(key.column_name());
-        builder = builder.set_column_statistics_enabled(path, EnabledStatistics::Page);
+        builder = builder
+            .set_column_compression(path.clone(), Compression::LZ4_RAW)
+            .set_column_statistics_enabled(path, EnabledStatistics::Page);
     }
     builder.build()
 }
 
 fn path(column: usize) -> ColumnPath {
     ColumnPath::from(COLUMN_NAMES[column])
-}
-
-fn plain(
-    builder: WriterPropertiesBuilder,
-    column: usize,
-    encoding: Encoding,
-    codec: Compression,
-) -> WriterPropertiesBuilder {
-    builder
-        .set_column_dictionary_enabled(path(column), false)
-        .set_column_encoding(path(column), encoding)
-        .set_column_compression(path(column), codec)
 }

@@ -4,14 +4,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, RecordBatch};
 
+use super::constant::Constant;
 use super::footer::Footer;
 use super::format::{BODY_OFFSET, Header};
+use super::ids::for_ids;
 use super::index::IndexBuilder;
 use super::promote;
 use super::reader::cover;
-use super::rows::{Rows, for_ids};
+use super::rows::Rows;
 use super::source::Source;
 use super::writer::SegmentSummary;
 use crate::error::{Error, Result};
@@ -213,12 +215,14 @@ impl Found {
         visitor: &mut dyn Visitor,
     ) -> Result<()> {
         let columns: Vec<usize> = (0..footer.arrow.schema().fields().len()).collect();
-        let mut rows = Rows::new(source.clone(), footer, vec![group], None, &columns)?;
+        let mut rows = Rows::reading(source.clone(), footer, vec![group], None, &columns)?;
+        let constants: Vec<Option<Constant>> =
+            columns.iter().map(|column| Constant::of(footer, &[group], *column)).collect();
         let complete = footer.complete.get(group).map(Vec::as_slice).unwrap_or_default();
         let mut told = false;
-        while let Some(batch) = rows.next_record_batch() {
-            let batch = batch?;
-            let span_columns = batch.columns().get(..COLUMN_NAMES.len()).unwrap_or_default();
+        while let Some(read) = rows.next_columns() {
+            let read = read?;
+            let span_columns = read.get(..COLUMN_NAMES.len()).unwrap_or_default();
             let spans = RecordBatch::try_new(span_schema().clone(), span_columns.to_vec());
             let spans = source.fenced(|| spans).and_then(SpanBatch::try_new)?;
             self.rows += spans.len() as u64;
@@ -226,8 +230,10 @@ impl Found {
                 let (min, max) = self.start_times.unwrap_or((*start, *start));
                 self.start_times = Some((min.min(*start), max.max(*start)));
             }
-            for_ids(&batch, |id| self.index.push(id));
-            if !told && let Err(what) = promoted_fit(&batch, &spans, footer, complete) {
+            for_ids(&read, |id| self.index.push(id));
+            let fit = constants_fit(&read, &constants)
+                .and_then(|()| promoted_fit(&read, &spans, footer, complete));
+            if !told && let Err(what) = fit {
                 visitor.damage(BODY_OFFSET, format!("row group {group}: {what}"));
                 told = true;
             }
@@ -257,15 +263,30 @@ impl Found {
     }
 }
 
+/// What is not read because the statistics say it must be what stands there.
+fn constants_fit(
+    read: &[ArrayRef],
+    constants: &[Option<Constant>],
+) -> std::result::Result<(), String> {
+    for (at, (array, constant)) in read.iter().zip(constants).enumerate() {
+        let Some(constant) = constant else { continue };
+        if constant.array(array.len()).to_data() != array.to_data() {
+            let name = COLUMN_NAMES.get(at).copied().unwrap_or_default();
+            return Err(format!("the column {name} is not what its statistics say"));
+        }
+    }
+    Ok(())
+}
+
 /// The promoted columns must say what the attribute text says.
 fn promoted_fit(
-    batch: &RecordBatch,
+    read: &[ArrayRef],
     spans: &SpanBatch,
     footer: &Footer,
     complete: &[String],
 ) -> std::result::Result<(), String> {
-    let expected = promote::columns(spans, &footer.promoted);
-    let stored = batch.columns().iter().skip(COLUMN_NAMES.len());
+    let expected = promote::of_batch(spans, &footer.promoted);
+    let stored = read.iter().skip(COLUMN_NAMES.len());
     for ((key, (array, whole)), stored) in
         footer.promoted.iter().zip(expected.arrays.iter().zip(expected.complete)).zip(stored)
     {

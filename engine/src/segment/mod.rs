@@ -18,6 +18,8 @@
 //! | format | the header, and every constant of the layout |
 //! | index | the trace-ID index |
 //! | columns | the columns and their encodings |
+//! | constant | columns with one value in whole row groups |
+//! | ids | the trace ids of all rows |
 //! | promote | promoted columns out of attribute text |
 //! | sink | an unfinished file, with checksums taken as bytes pass |
 //! | writer | `SegmentWriter`: encode row groups, or copy them |
@@ -29,9 +31,11 @@
 //! | partial | reading around damage: `Missing` |
 
 mod columns;
+mod constant;
 mod examine;
 mod footer;
 mod format;
+mod ids;
 mod index;
 mod partial;
 mod promote;
@@ -51,5 +55,6 @@ pub use self::footer::MetadataCache;
 pub use self::format::{BODY_OFFSET, HEADER_OFFSET, Header, Origin};
 pub use self::index::{IndexBuilder, TraceIndex};
 pub use self::partial::{LeftOut, Missing};
+pub use self::promote::measures;
 pub use self::reader::Segment;
 pub use self::writer::{SegmentSummary, SegmentWriter};

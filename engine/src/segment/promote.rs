@@ -1,23 +1,27 @@
 //! Promoted columns: the values of hot attribute keys, read from the attributes' JSON text.
 
-use std::collections::HashMap;
-use std::fmt;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, StringViewArray,
+    Array, ArrayRef, AsArray, BooleanBuilder, Float64Builder, Int64Builder, StringViewArray,
     StringViewBuilder,
 };
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use arrow::datatypes::Int64Type;
 
 use crate::model::batch::SpanBatch;
 use crate::model::catalog::{Promoted, PromotedType, Scope};
-use crate::model::json::{Value, raw_type, read_raw};
+use crate::model::entries::Entries;
+use crate::model::interner::Interner;
+use crate::model::json::{Value, raw_type, read_raw, write_string};
 use crate::model::schema::col;
 
 /// Distinct resources whose values are remembered at a time.
 const RESOURCES_MAX: usize = 4096;
+/// Fewer values of a key tell nothing about how often they repeat.
+const MEASURES_MIN: usize = 64;
+/// Distinct keys that are remembered at a time.
+const SEEN_MAX: usize = 4096;
 
 /// The promoted columns of a row group, and which of them are complete: hold every value of their
 /// key, so that a null means that the span does not have the key.
@@ -28,133 +32,116 @@ pub struct Columns {
     pub complete: Vec<bool>,
 }
 
-/// Reads the promoted columns of these spans.
-pub fn columns(batch: &SpanBatch, promoted: &[Promoted]) -> Columns {
+/// Reads the promoted columns of spans with these attributes and resource attributes.
+pub fn columns(attributes: &ArrayRef, resources: &ArrayRef, promoted: &[Promoted]) -> Columns {
+    let rows = attributes.len();
     let mut columns: Vec<Column> =
-        promoted.iter().map(|key| Column::new(key.value_type, batch.len())).collect();
-    fill(&mut columns, batch.text(col::ATTRIBUTES), &Keys::of(promoted, Scope::Span));
-    let resources = Keys::of(promoted, Scope::Resource);
-    fill_cached(&mut columns, batch.text(col::RESOURCE_ATTRIBUTES), &resources);
+        promoted.iter().map(|key| Column::new(key.value_type, rows)).collect();
+    fill(&mut columns, attributes.as_string_view(), Keys::of(promoted, Scope::Span));
+    fill_cached(&mut columns, resources.as_string_view(), Keys::of(promoted, Scope::Resource));
     let complete = columns.iter().map(|column| column.complete).collect();
-    Columns { arrays: columns.into_iter().map(Column::finish).collect(), complete }
+    let arrays = columns.into_iter().map(|column| column.finish(rows)).collect();
+    Columns { arrays, complete }
+}
+
+/// Reads the promoted columns of a batch.
+pub fn of_batch(batch: &SpanBatch, promoted: &[Promoted]) -> Columns {
+    let column = |column| batch.record_batch().column(column);
+    columns(column(col::ATTRIBUTES), column(col::RESOURCE_ATTRIBUTES), promoted)
+}
+
+/// Whether each of these keys measures something: more than a quarter of its integers are
+/// different ones.
+pub fn measures(batch: &SpanBatch, keys: &[Promoted]) -> Vec<bool> {
+    let measures = |array: &ArrayRef| {
+        let Some(values) = array.as_primitive_opt::<Int64Type>() else { return false };
+        let values: Vec<i64> = values.iter().flatten().collect();
+        let different: HashSet<i64> = values.iter().copied().collect();
+        values.len() >= MEASURES_MIN && different.len() > values.len() / 4
+    };
+    of_batch(batch, keys).arrays.iter().map(measures).collect()
 }
 
 /// Reads each row's object once.
-fn fill(columns: &mut [Column], texts: &StringViewArray, keys: &Keys<'_>) {
-    if keys.is_empty() {
+fn fill(columns: &mut [Column], texts: &StringViewArray, mut keys: Keys) {
+    if keys.wanted.is_empty() {
         return;
     }
-    let mut raws = Vec::new();
+    let mut found = Vec::new();
     for row in 0..texts.len() {
-        keys.read(texts.value(row), &mut raws);
-        for (column, raw) in keys.positions().zip(&raws) {
-            columns[column].push(*raw);
+        keys.read(texts.value(row), &mut found);
+        for (at, raw) in &found {
+            columns[*at].push(row, raw);
         }
     }
 }
 
 /// As `fill`, but a text that is stored once and shared by many rows is read once.
-fn fill_cached(columns: &mut [Column], texts: &StringViewArray, keys: &Keys<'_>) {
-    if keys.is_empty() {
+fn fill_cached(columns: &mut [Column], texts: &StringViewArray, mut keys: Keys) {
+    if keys.wanted.is_empty() {
         return;
     }
     // Equal views are equal text; equal text with other views is only read again.
-    let mut seen: HashMap<u128, Vec<Option<&str>>> = HashMap::new();
+    let mut seen: HashMap<u128, Vec<(usize, &str)>> = HashMap::new();
     for (row, view) in texts.views().iter().enumerate() {
         if seen.len() >= RESOURCES_MAX {
             seen.clear();
         }
-        let raws = seen.entry(*view).or_insert_with(|| {
-            let mut raws = Vec::new();
-            keys.read(texts.value(row), &mut raws);
-            raws
+        let found = seen.entry(*view).or_insert_with(|| {
+            let mut found = Vec::new();
+            keys.read(texts.value(row), &mut found);
+            found
         });
-        for (column, raw) in keys.positions().zip(raws.iter()) {
-            columns[column].push(*raw);
+        for (at, raw) in &*found {
+            columns[*at].push(row, raw);
         }
     }
 }
 
-/// The promoted keys of one scope, to be found quickly: by length first.
-struct Keys<'a> {
-    sorted: Vec<(&'a str, usize)>,
+/// The keys of one scope: the promoted ones, and all others that were seen.
+struct Keys {
+    /// Promoted keys as they stand in an object, and their positions among all promoted keys.
+    wanted: HashMap<Vec<u8>, usize>,
+    seen: Interner,
+    /// For each number of `seen`, the position of the promoted key.
+    positions: Vec<Option<usize>>,
 }
 
-impl<'a> Keys<'a> {
-    fn of(promoted: &'a [Promoted], scope: Scope) -> Self {
+impl Keys {
+    fn of(promoted: &[Promoted], scope: Scope) -> Self {
         let keys = promoted.iter().enumerate().filter(|(_, key)| key.scope == scope);
-        let mut sorted: Vec<_> = keys.map(|(at, key)| (key.key.as_str(), at)).collect();
-        sorted.sort_by_key(|(key, _)| (key.len(), *key));
-        Self { sorted }
+        let wanted = keys.map(|(at, key)| {
+            let mut json = String::new();
+            write_string(&mut json, &key.key);
+            (json.as_bytes()[1..json.len() - 1].to_vec(), at)
+        });
+        Self { wanted: wanted.collect(), seen: Interner::default(), positions: Vec::new() }
     }
 
-    fn is_empty(&self) -> bool {
-        self.sorted.is_empty()
-    }
-
-    /// Positions among all promoted keys, in the order of `read`.
-    fn positions(&self) -> impl Iterator<Item = usize> {
-        self.sorted.iter().map(|(_, at)| *at)
-    }
-
-    fn find(&self, key: &str) -> Option<usize> {
-        self.sorted.binary_search_by(|(k, _)| (k.len(), *k).cmp(&(key.len(), key))).ok()
-    }
-
-    /// The raw value of each key in an object; none when the text is no such object.
-    fn read<'t>(&self, object: &'t str, values: &mut Vec<Option<&'t str>>) {
-        values.clear();
-        values.resize(self.sorted.len(), None);
-        let mut text = serde_json::Deserializer::from_str(object);
-        if text.deserialize_map(Read { keys: self, values: &mut *values }).is_err() {
-            values.fill(None);
-        }
-    }
-}
-
-struct Read<'k, 't> {
-    keys: &'k Keys<'k>,
-    values: &'k mut Vec<Option<&'t str>>,
-}
-
-impl<'t> Visitor<'t> for Read<'_, 't> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an attribute object")
-    }
-
-    fn visit_map<A: MapAccess<'t>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(found) = map.next_key_seed(Find(self.keys))? {
-            match found.and_then(|at| self.values.get_mut(at)) {
-                Some(value) => *value = Some(map.next_value::<&'t RawValue>()?.get()),
-                None => drop(map.next_value::<serde::de::IgnoredAny>()?),
+    /// The position of a key among the promoted ones, if it is one.
+    fn position(&mut self, key: &str) -> Option<usize> {
+        let key = key.as_bytes();
+        let number = self.seen.find(key).unwrap_or_else(|| {
+            if self.positions.len() >= SEEN_MAX {
+                (self.seen, self.positions) = Default::default();
             }
+            self.positions.push(self.wanted.get(key).copied());
+            self.seen.add(key)
+        });
+        self.positions.get(number as usize).copied().flatten()
+    }
+
+    /// The promoted keys of an object, as positions, and their raw values; none when the text is no
+    /// such object.
+    fn read<'t>(&mut self, object: &'t str, found: &mut Vec<(usize, &'t str)>) {
+        found.clear();
+        let mut entries = Entries::of(object);
+        for (key, raw) in entries.by_ref() {
+            found.extend(self.position(key).map(|at| (at, raw)));
         }
-        Ok(())
-    }
-}
-
-/// Reads a key of an object as its position among the wanted keys.
-struct Find<'k>(&'k Keys<'k>);
-
-impl<'t> DeserializeSeed<'t> for Find<'_> {
-    type Value = Option<usize>;
-
-    fn deserialize<D: Deserializer<'t>>(self, text: D) -> Result<Self::Value, D::Error> {
-        text.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Find<'_> {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(self.0.find(key))
+        if !entries.is_whole() {
+            found.clear();
+        }
     }
 }
 
@@ -162,6 +149,8 @@ impl Visitor<'_> for Find<'_> {
 struct Column {
     builder: Builder,
     value_type: PromotedType,
+    /// Rows that have a value or a null.
+    rows: usize,
     complete: bool,
 }
 
@@ -180,23 +169,25 @@ impl Column {
             PromotedType::Int => Builder::Int(Int64Builder::with_capacity(rows)),
             PromotedType::Double => Builder::Double(Float64Builder::with_capacity(rows)),
         };
-        Self { builder, value_type, complete: true }
+        Self { builder, value_type, rows: 0, complete: true }
     }
 
-    /// The next row's value, from its raw JSON text. One of another type is left to the JSON.
-    fn push(&mut self, raw: Option<&str>) {
-        let value = match (&mut self.builder, raw) {
-            (Builder::String(builder), Some(raw)) => {
-                if let Some(text) = plain_text(raw) {
-                    builder.append_value(text);
-                    return;
-                }
-                typed(raw, self.value_type)
-            }
-            (_, Some(raw)) => typed(raw, self.value_type),
-            (_, None) => None,
-        };
-        self.complete &= raw.is_none() || value.is_some();
+    /// A row's value, from its raw JSON text; rows come in order. One of another type is left to
+    /// the JSON.
+    fn push(&mut self, row: usize, raw: &str) {
+        self.fill_up(row);
+        if self.rows > row {
+            // The key stood twice, which no writer of ours does.
+            self.complete = false;
+            return;
+        }
+        self.rows += 1;
+        if let (Builder::String(builder), Some(text)) = (&mut self.builder, plain_text(raw)) {
+            builder.append_value(text);
+            return;
+        }
+        let value = typed(raw, self.value_type);
+        self.complete &= value.is_some();
         match (&mut self.builder, value) {
             (Builder::String(builder), Some(Value::String(text))) => builder.append_value(text),
             (Builder::String(builder), _) => builder.append_null(),
@@ -209,7 +200,20 @@ impl Column {
         }
     }
 
-    fn finish(self) -> ArrayRef {
+    /// Nulls up to this row.
+    fn fill_up(&mut self, row: usize) {
+        let nulls = row.saturating_sub(self.rows);
+        match &mut self.builder {
+            Builder::String(builder) => (0..nulls).for_each(|_| builder.append_null()),
+            Builder::Bool(builder) => builder.append_nulls(nulls),
+            Builder::Int(builder) => builder.append_nulls(nulls),
+            Builder::Double(builder) => builder.append_nulls(nulls),
+        }
+        self.rows += nulls;
+    }
+
+    fn finish(mut self, rows: usize) -> ArrayRef {
+        self.fill_up(rows);
         match self.builder {
             Builder::String(mut builder) => Arc::new(builder.finish()),
             Builder::Bool(mut builder) => Arc::new(builder.finish()),

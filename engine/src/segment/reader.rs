@@ -11,6 +11,7 @@ use parquet::file::metadata::ParquetMetaData;
 
 use super::footer::{Footer, MetadataCache};
 use super::format::{BODY_OFFSET, HEADER_OFFSET, Header};
+use super::ids;
 use super::index::TraceIndex;
 use super::partial::{LeftOut, is_damage};
 use super::rows;
@@ -237,8 +238,8 @@ impl Segment {
         rows::read(&self.blob, &*self.footer()?, ranges)
     }
 
-    /// The ids of traces from `low` to `high`, both included, in order. Only pages that may hold
-    /// such ids are read.
+    /// The ids of traces from `low` to `high`, both included, in order. All ids are read: rows are
+    /// in order of time.
     ///
     /// # Errors
     /// `Corrupt` when what holds them is damaged.
@@ -257,7 +258,7 @@ impl Segment {
         left_out: Option<&LeftOut>,
     ) -> Result<Vec<TraceId>> {
         match self.footer() {
-            Ok(footer) => rows::trace_ids(self, &footer, low, high, left_out),
+            Ok(footer) => ids::trace_ids(self, &footer, low, high, left_out),
             Err(error) => self.leave_out(error, left_out).map(|()| Vec::new()),
         }
     }
@@ -333,7 +334,7 @@ impl Segment {
                     target: "amida::segment", path = %self.path().display(), %error,
                     "the trace-ID index is damaged; building it again in memory"
                 );
-                rows::build_index(&self.blob, &*self.footer()?)?
+                ids::build_index(&self.blob, &*self.footer()?)?
             }
         };
         Ok(self.index.get_or_init(|| Arc::new(index)).clone())

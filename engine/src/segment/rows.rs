@@ -10,11 +10,10 @@ use parquet::arrow::arrow_reader::{
     ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 use parquet::file::metadata::RowGroupMetaData;
-use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::statistics::Statistics;
 
+use super::constant::Constant;
 use super::footer::Footer;
-use super::index::{IndexBuilder, TraceIndex};
 use super::partial::LeftOut;
 use super::reader::Segment;
 use super::source::Source;
@@ -32,12 +31,35 @@ const BATCH_ROWS: usize = 1024;
 pub struct Rows {
     source: Source,
     reader: ParquetRecordBatchReader,
+    /// Which columns are not read, by their place among those that were asked for, in order.
+    constants: Vec<(usize, Constant)>,
     failed: bool,
 }
 
 impl Rows {
-    /// Reads these row groups, and of them the selected rows if a selection is given.
+    /// Reads these row groups, and of them the selected rows if a selection is given. Columns with
+    /// one value in all of them are not read.
     pub fn new(
+        source: Source,
+        footer: &Footer,
+        groups: Vec<usize>,
+        selection: Option<RowSelection>,
+        columns: &[usize],
+    ) -> Result<Self> {
+        let mut constants = Vec::new();
+        let mut read = Vec::new();
+        for (place, column) in columns.iter().enumerate() {
+            match Constant::of(footer, &groups, *column) {
+                Some(constant) => constants.push((place, constant)),
+                None => read.push(*column),
+            }
+        }
+        let rows = Self::reading(source, footer, groups, selection, &read)?;
+        Ok(Self { constants, ..rows })
+    }
+
+    /// As `new`, and reads all of these columns.
+    pub fn reading(
         source: Source,
         footer: &Footer,
         groups: Vec<usize>,
@@ -61,17 +83,24 @@ impl Rows {
             }
             .build()
         })?;
-        Ok(Self { source, reader, failed: false })
+        Ok(Self { source, reader, constants: Vec::new(), failed: false })
     }
 
-    /// The next rows with the columns that were asked for.
-    pub fn next_record_batch(&mut self) -> Option<Result<RecordBatch>> {
+    /// The columns that were asked for, of the next rows.
+    pub fn next_columns(&mut self) -> Option<Result<Vec<ArrayRef>>> {
         if self.failed {
             return None;
         }
         let next = self.source.fenced(|| self.reader.next().transpose()).transpose();
         self.failed = matches!(next, Some(Err(_)));
-        next
+        Some(next?.map(|batch| {
+            let rows = batch.num_rows();
+            let mut columns = batch.columns().to_vec();
+            for (place, constant) in &self.constants {
+                columns.insert((*place).min(columns.len()), constant.array(rows));
+            }
+            columns
+        }))
     }
 }
 
@@ -81,10 +110,10 @@ impl Iterator for Rows {
     type Item = Result<SpanBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.next_record_batch()?;
-        Some(batch.and_then(|batch| {
+        let columns = self.next_columns()?;
+        Some(columns.and_then(|columns| {
             // The file's own fields may carry metadata; the span schema has none.
-            let spans = RecordBatch::try_new(span_schema().clone(), batch.columns().to_vec());
+            let spans = RecordBatch::try_new(span_schema().clone(), columns);
             self.source.fenced(|| spans).and_then(SpanBatch::try_new)
         }))
     }
@@ -160,23 +189,13 @@ pub fn around(
     ranges: Vec<Range<u64>>,
     left_out: Option<&LeftOut>,
 ) -> Result<Vec<Range<u64>>> {
-    let columns: Vec<usize> = SPAN_COLUMNS.collect();
-    around_columns(segment, footer, ranges, &columns, left_out)
-}
-
-fn around_columns(
-    segment: &Segment,
-    footer: &Footer,
-    ranges: Vec<Range<u64>>,
-    columns: &[usize],
-    left_out: Option<&LeftOut>,
-) -> Result<Vec<Range<u64>>> {
     if left_out.is_none() {
         return Ok(ranges);
     }
+    let columns: Vec<usize> = SPAN_COLUMNS.collect();
     let (groups, _) = select(footer, &ranges)?;
     let mut kept = Vec::new();
-    for group in segment.sound(groups, columns, Some(&ranges), left_out)? {
+    for group in segment.sound(groups, &columns, Some(&ranges), left_out)? {
         let (rows, _) = segment.row_group(group)?;
         let within = |range: &Range<u64>| range.start.max(rows.start)..range.end.min(rows.end);
         kept.extend(ranges.iter().map(within).filter(|range| range.start < range.end));
@@ -261,99 +280,6 @@ fn compact(batch: SpanBatch) -> Result<SpanBatch> {
     RecordBatch::try_new(span_schema().clone(), columns.collect())
         .map_err(|e| Error::invalid(format!("cannot copy spans: {e}")))
         .and_then(SpanBatch::try_new)
-}
-
-/// Builds the trace-ID index from the ids.
-pub fn build_index(blob: &Arc<Blob>, footer: &Footer) -> Result<TraceIndex> {
-    let mut builder = IndexBuilder::new();
-    for group in 0..footer.metadata().num_row_groups() {
-        let source = Source::map(blob);
-        let mut rows = Rows::new(source, footer, vec![group], None, &[col::TRACE_ID])?;
-        while let Some(batch) = rows.next_record_batch() {
-            for_ids(&batch?, |id| builder.push(id));
-        }
-        builder.end_row_group();
-    }
-    TraceIndex::decode(builder.encode().into())
-        .ok_or_else(|| Error::corrupt(blob.path(), 0, "no trace-ID index can be built"))
-}
-
-/// The ids from `low` to `high`, without doubles, in order.
-pub fn trace_ids(
-    segment: &Segment,
-    footer: &Footer,
-    low: &[u8; 16],
-    high: &[u8; 16],
-    left_out: Option<&LeftOut>,
-) -> Result<Vec<TraceId>> {
-    let mut found = Vec::new();
-    let mut last = None;
-    let mut first_row = 0;
-    let mut pages = Vec::new();
-    for (at, group) in footer.metadata().row_groups().iter().enumerate() {
-        let rows = u64::try_from(group.num_rows()).unwrap_or(0);
-        pages.extend(
-            id_pages(footer, at, rows, low, high)
-                .into_iter()
-                .map(|page| page.start + first_row..page.end + first_row),
-        );
-        first_row += rows;
-    }
-    let pages = around_columns(segment, footer, pages, &[col::TRACE_ID], left_out)?;
-    let (groups, selection) = select(footer, &pages)?;
-    if groups.is_empty() {
-        return Ok(found);
-    }
-    let source = segment.source();
-    let mut rows = Rows::new(source, footer, groups, Some(selection), &[col::TRACE_ID])?;
-    while let Some(batch) = rows.next_record_batch() {
-        for_ids(&batch?, |id| {
-            if last != Some(*id) && (low..=high).contains(&id) {
-                found.extend(TraceId::from_bytes(id));
-            }
-            last = Some(*id);
-        });
-    }
-    found.sort_unstable();
-    found.dedup();
-    Ok(found)
-}
-
-/// Hands out the trace ids of a batch.
-pub fn for_ids(batch: &RecordBatch, mut each: impl FnMut(&[u8; 16])) {
-    for id in batch.columns().iter().filter_map(|c| c.as_fixed_size_binary_opt()) {
-        id.iter().flatten().filter_map(|id| id.try_into().ok()).for_each(&mut each);
-    }
-}
-
-/// Rows, within a row group, of the pages that may hold ids from `low` to `high`; all rows when the
-/// page index does not say.
-fn id_pages(
-    footer: &Footer,
-    group: usize,
-    rows: u64,
-    low: &[u8; 16],
-    high: &[u8; 16],
-) -> Vec<Range<u64>> {
-    let metadata = footer.metadata();
-    let index = metadata.column_index().and_then(|i| i.get(group)?.get(col::TRACE_ID));
-    let offsets = metadata.offset_index().and_then(|i| i.get(group)?.get(col::TRACE_ID));
-    let (Some(ColumnIndexMetaData::FIXED_LEN_BYTE_ARRAY(index)), Some(offsets)) = (index, offsets)
-    else {
-        return std::iter::once(0..rows).collect();
-    };
-    let first_row = |page: usize| {
-        let location = offsets.page_locations.get(page);
-        location.map_or(rows, |l| u64::try_from(l.first_row_index).unwrap_or(0))
-    };
-    (0..offsets.page_locations.len())
-        .filter(|page| {
-            let min_fits = index.min_value(*page).is_none_or(|min| min <= high.as_slice());
-            let max_fits = index.max_value(*page).is_none_or(|max| max >= low.as_slice());
-            min_fits && max_fits
-        })
-        .map(|page| first_row(page)..first_row(page + 1))
-        .collect()
 }
 
 /// Whether a row group can hold a span that matches, by its statistics.

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{
@@ -22,6 +22,7 @@ use super::format::{
     FORMAT_VERSION, HEADER_BYTES, HEADER_OFFSET, Header, KEY_COMPLETE, KEY_FORMAT_VERSION,
     KEY_INGEST_TIMES, KEY_PROMOTED, KEY_SEQUENCES, Origin, ROWS_MAX,
 };
+use super::ids::for_ids;
 use super::index::IndexBuilder;
 use super::promote;
 use super::reader::Segment;
@@ -29,9 +30,9 @@ use super::sink::Sink;
 use super::source::Source;
 use crate::error::{Error, Result};
 use crate::fs::{Fs, names};
-use crate::model::batch::SpanBatch;
 use crate::model::catalog::Promoted;
-use crate::model::schema::col;
+use crate::model::ordered::Ordered;
+use crate::model::schema::{COLUMN_NAMES, col};
 
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,43 +126,44 @@ impl SegmentWriter {
         })
     }
 
-    /// Encodes these spans as the next row group; they are sorted by trace id and start time. No
-    /// spans make no row group. Memory is bounded by one encoded column of the row group.
+    /// Encodes these spans as the next row group; spans of one trace follow one another. No spans
+    /// make no row group. Memory is bounded by the promoted columns, one other column of the row
+    /// group, and the same encoded.
     ///
     /// # Errors
     /// `Io`, `DiskFull`; `Invalid` when the segment would have too many spans.
-    pub fn write_row_group(&mut self, batch: &SpanBatch) -> Result<()> {
-        let times = batch.start_times().iter();
-        let Some((min, max)) = times.clone().min().zip(times.max()) else { return Ok(()) };
-        self.count(batch.len() as u64, 1, *min, *max)?;
+    pub fn write_row_group(&mut self, rows: &Ordered<'_>) -> Result<()> {
+        let times = rows.start_times().map(|time| (time, time));
+        let Some((min, max)) = times.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else {
+            return Ok(());
+        };
+        self.count(rows.len() as u64, 1, min, max)?;
         self.broken = true;
-        let promoted = promote::columns(batch, &self.promoted);
+        for_ids(&[rows.column(col::TRACE_ID)?], |id| self.index.push(id));
+        self.index.end_row_group();
+        let attributes = rows.column(col::ATTRIBUTES)?;
+        let resources = rows.column(col::RESOURCE_ATTRIBUTES)?;
+        let promoted = promote::columns(&attributes, &resources, &self.promoted);
+        drop((attributes, resources));
         let complete = self.promoted.iter().zip(&promoted.complete).filter(|(_, c)| **c);
         self.complete.push(complete.map(|(key, _)| key.column_name()).collect());
-        for id in batch.ids(col::TRACE_ID).iter().flatten() {
-            if let Ok(id) = id.try_into() {
-                self.index.push(id);
-            }
-        }
-        self.index.end_row_group();
-        let arrays =
-            batch.record_batch().columns().iter().cloned().chain(promoted.arrays).collect();
-        let encoded = RecordBatch::try_new(self.schema.clone(), arrays)
-            .map_err(ParquetError::from)
-            .and_then(|rows| self.encode(&rows));
+        let columns = (0..COLUMN_NAMES.len()).map(|column| rows.column(column));
+        let columns = columns.chain(promoted.arrays.into_iter().map(Ok));
+        let encoded = self.encode(columns);
         encoded.map_err(|e| self.writer.inner_mut().error(&e))?;
         self.broken = false;
         Ok(())
     }
 
     /// Encodes and writes one column after the other.
-    fn encode(&mut self, rows: &RecordBatch) -> ParquetResult<()> {
+    fn encode(&mut self, columns: impl Iterator<Item = Result<ArrayRef>>) -> ParquetResult<()> {
         let group = self.writer.flushed_row_groups().len();
         let writers = self.factory.create_column_writers(group)?;
         let mut group = self.writer.next_row_group()?;
-        let columns = self.schema.fields().iter().zip(rows.columns());
+        let columns = self.schema.fields().iter().zip(columns);
         for (mut writer, (field, array)) in writers.into_iter().zip(columns) {
-            for leaf in compute_leaves(field, array)? {
+            let array = array.map_err(|e| ParquetError::External(Box::new(e)))?;
+            for leaf in compute_leaves(field, &array)? {
                 writer.write(&leaf)?;
             }
             writer.close()?.append_to_row_group(&mut group)?;

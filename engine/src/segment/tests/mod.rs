@@ -21,6 +21,7 @@ use crate::fs::{Fs, MemoryFs};
 use crate::model::batch::SpanBatch;
 use crate::model::catalog::{Promoted, PromotedType, Scope};
 use crate::model::ids::TraceId;
+use crate::model::ordered::Ordered;
 use crate::model::schema::{COLUMN_NAMES, UTC, col, span_schema};
 
 const STORE: [u8; 16] = [7; 16];
@@ -130,6 +131,12 @@ fn trace(random: &mut Random) -> [u8; 16] {
 
 /// Row groups of this many traces each, of 1 to 12 spans; the last trace of a group goes on in the
 /// next one.
+fn in_order(batches: &[SpanBatch]) -> Ordered<'_> {
+    let rows = batches.iter().enumerate();
+    let rows = rows.flat_map(|(at, batch)| (0..batch.len()).map(move |row| (at, row)));
+    Ordered::new(batches, rows.collect())
+}
+
 fn groups(seed: u64, sizes: &[u64]) -> Vec<SpanBatch> {
     let random = &mut Random(seed);
     let mut last = None;
@@ -185,7 +192,7 @@ impl Disk {
         let mut writer =
             SegmentWriter::create(&self.fs, &path, number, STORE, promoted, ORIGIN).unwrap();
         for group in groups {
-            writer.write_row_group(group).unwrap();
+            writer.write_row_group(&in_order(std::slice::from_ref(group))).unwrap();
         }
         let summary = writer.finish().unwrap();
         let segment = self.open(number).unwrap();
