@@ -11,6 +11,7 @@ use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 
+use crate::functions::calls::Calls;
 use crate::functions::trace_root::TraceRoot;
 use crate::functions::{aggregates, of_views};
 
@@ -110,20 +111,21 @@ fn operations() -> String {
 }
 
 /// A call is a span whose parent span is one of another service. Spans may be stored twice; a
-/// parent counts once.
+/// parent counts once. Traces are grouped by numbers, which is faster than by bytes.
 fn service_edges() -> String {
     format!(
-        "SELECT caller, callee, count(*) AS calls,
-           count(*) FILTER (WHERE status_code = 'ERROR') AS errors, {PERCENTILES}
+        "SELECT caller, callee, count(*) AS calls, count(*) FILTER (WHERE is_error) AS errors,
+           {PERCENTILES}
          FROM (
-           SELECT parent.service AS caller, child.service_name AS callee, child.status_code,
-             child.duration_ns
-           FROM span_rows child
-           JOIN (
-             SELECT trace_id, span_id, first_value(service_name ORDER BY start_time) AS service
-             FROM span_rows GROUP BY trace_id, span_id) parent
-           ON child.trace_id = parent.trace_id AND child.parent_span_id = parent.span_id
-           WHERE parent.service <> child.service_name)
+           SELECT get_field(call, 'caller') AS caller, get_field(call, 'callee') AS callee,
+             get_field(call, 'is_error') AS is_error,
+             as_nanoseconds(get_field(call, 'duration_ns')) AS duration_ns
+           FROM (
+             SELECT unnest(calls) AS call
+             FROM (
+               SELECT calls(span_id, parent_span_id, start_time, service_name,
+                   status_code = 'ERROR', duration_ns) AS calls
+               FROM span_rows GROUP BY id_part(trace_id, 0), id_part(trace_id, 1))))
          GROUP BY caller, callee"
     )
 }
@@ -145,6 +147,7 @@ pub(crate) fn views(base: Arc<dyn TableProvider>) -> Result<Vec<(&'static str, A
     let context = SessionContext::new_with_state(state);
     context.register_table(BASE, base)?;
     context.register_udaf(TraceRoot::udaf());
+    context.register_udaf(Calls::udaf());
     for function in aggregates() {
         context.register_udaf(function.as_ref().clone());
     }

@@ -13,6 +13,7 @@ use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BooleanBuilder, Float64Builder, Int64Builder, StringViewArray,
     StringViewBuilder,
 };
+use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::{
@@ -20,6 +21,7 @@ use datafusion::logical_expr::{
     ScalarUDFImpl, Signature, Volatility,
 };
 
+use super::repeats::repeats;
 use crate::error::quoted;
 use crate::role::Role;
 
@@ -202,7 +204,15 @@ impl ScalarUDFImpl for Attr {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&value, 0)?));
         }
         let object = object.into_array(rows)?;
-        Ok(ColumnarValue::Array(read_rows(self.read, object.as_string_view(), &keys, rows)))
+        let objects = object.as_string_view();
+        if keys.iter().all(|key| matches!(key, Key::One(_)))
+            && let Some((firsts, numbers)) = repeats(objects)
+        {
+            let texts = take(objects, &firsts, None)?;
+            let values = read_rows(self.read, texts.as_string_view(), &keys, firsts.len());
+            return Ok(ColumnarValue::Array(take(&values, &numbers, None)?));
+        }
+        Ok(ColumnarValue::Array(read_rows(self.read, objects, &keys, rows)))
     }
 
     fn placement(&self, args: &[ExpressionPlacement]) -> ExpressionPlacement {

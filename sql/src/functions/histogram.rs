@@ -119,6 +119,7 @@ pub(crate) struct Histogram {
 
 impl Histogram {
     /// Adds a value.
+    #[inline]
     pub(crate) fn add(&mut self, domain: Domain, value: i64) {
         self.span(value, value);
         self.count += 1;
@@ -146,17 +147,25 @@ impl Histogram {
     fn count_in(&mut self, bucket: i32, count: u64) {
         let number = bucket.div_euclid(SLOTS);
         let slot = usize::try_from(bucket.rem_euclid(SLOTS)).unwrap_or(0);
-        let at = match self.pages.binary_search_by_key(&number, |page| page.number) {
-            Ok(at) => at,
-            Err(at) => {
-                let counts = Box::new([0; SLOTS as usize]);
-                self.pages.insert(at, Page { number, counts });
-                at
-            }
-        };
+        let at = self.page(number);
         if let Some(held) = self.pages.get_mut(at).and_then(|page| page.counts.get_mut(slot)) {
             *held += count;
         }
+    }
+
+    /// The place of a page, which is made if it is not there.
+    fn page(&mut self, number: i32) -> usize {
+        // Mostly there is a page for each power of two between the smallest and the largest.
+        let first = self.pages.first().map_or(number, |page| page.number);
+        let guess = usize::try_from(i64::from(number) - i64::from(first)).unwrap_or(usize::MAX);
+        if self.pages.get(guess).is_some_and(|page| page.number == number) {
+            return guess;
+        }
+        self.pages.binary_search_by_key(&number, |page| page.number).unwrap_or_else(|at| {
+            let counts = Box::new([0; SLOTS as usize]);
+            self.pages.insert(at, Page { number, counts });
+            at
+        })
     }
 
     /// The value whose rank is that part of all values, in billionths, rounded up; `None` without

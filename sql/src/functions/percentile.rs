@@ -196,7 +196,11 @@ impl Percentiles {
 
     fn add_all(&mut self, values: &dyn Array, chosen: &Chosen<'_>, held: impl Fn(usize) -> i64) {
         let domain = self.domain();
-        for (row, group) in chosen.iter().filter(|(row, _)| values.is_valid(*row)) {
+        let nulls = values.nulls();
+        for (row, group) in chosen.iter() {
+            if nulls.is_some_and(|nulls| nulls.is_null(row)) {
+                continue;
+            }
             self.with(group, |histogram| histogram.add(domain, held(row)));
         }
     }

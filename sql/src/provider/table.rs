@@ -7,6 +7,7 @@ use amida::schema::{COLUMN_NAMES, col};
 use amida::{Scope, Segment, Snapshot, SpanBatch, TraceId, span_schema};
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::memory::{DataSourceExec, MemorySourceConfig};
 use datafusion::catalog::{Session, TableProvider};
@@ -14,11 +15,15 @@ use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, Result, ScalarValue, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileScanConfigBuilder, FileSource, ParquetSource,
+};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::parquet::arrow::arrow_reader::RowSelection;
-use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalSortExpr};
+use datafusion::physical_plan::{ExecutionPlan, SortOrderPushdownResult};
 
 use super::adapter::{SegmentAdapterFactory, file_schema};
 use super::pushdown::{Bounds, TRACES_MAX};
@@ -132,6 +137,21 @@ fn resolve_prefix(snapshot: &Snapshot, mut bounds: Bounds) -> Result<Bounds> {
     Ok(bounds)
 }
 
+/// Lets the newest row groups of a file be read first. DataFusion asks for that itself only where
+/// nothing stands between the sort and the scan.
+fn newest_first(source: ParquetSource) -> Result<Arc<dyn FileSource>> {
+    let options = SortOptions { descending: true, nulls_first: false };
+    let expr = Arc::new(Column::new("start_time", col::START_TIME));
+    let order = [PhysicalSortExpr { expr, options }];
+    let known = EquivalenceProperties::new(base_schema().clone());
+    Ok(match source.try_pushdown_sort(&order, &known)? {
+        SortOrderPushdownResult::Exact { inner } | SortOrderPushdownResult::Inexact { inner } => {
+            inner
+        }
+        SortOrderPushdownResult::Unsupported => Arc::new(source),
+    })
+}
+
 fn reads_attributes(projection: Option<&Vec<usize>>, filters: &[Expr]) -> bool {
     let promotable = [col::ATTRIBUTES, col::RESOURCE_ATTRIBUTES];
     let projected = projection.is_none_or(|p| p.iter().any(|c| promotable.contains(c)));
@@ -215,7 +235,8 @@ impl Scan<'_> {
             return Ok((None, 0));
         }
         let count = files.len();
-        // Newest first: `ORDER BY start_time DESC LIMIT n` then skips the rest by statistics.
+        // Newest first, as their row groups: `ORDER BY start_time DESC LIMIT n` then skips the rest
+        // by statistics.
         files.sort_by_key(|(max, _)| std::cmp::Reverse(*max));
         let mut groups = vec![Vec::new(); self.partitions.clamp(1, count)];
         let slots = groups.len();
@@ -230,7 +251,7 @@ impl Scan<'_> {
             .with_reorder_filters(true)
             .with_bloom_filter_on_read(false);
         let config =
-            FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE_URL)?, Arc::new(source))
+            FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE_URL)?, newest_first(source)?)
                 .with_file_groups(groups.into_iter().map(FileGroup::new).collect())
                 .with_statistics(self.statistics(rows, None))
                 .with_projection_indices(self.projection.cloned())?
