@@ -18,6 +18,13 @@ pub type KeyNumber = u32;
 pub struct Keys([ScopeKeys; Scope::ALL.len()]);
 
 impl Keys {
+    /// Keys whose values are not counted.
+    pub fn uncounted() -> Self {
+        let mut keys = Self::default();
+        keys.0.iter_mut().for_each(|keys| keys.uncounted = true);
+        keys
+    }
+
     /// The keys of one scope.
     pub fn of(&mut self, scope: Scope) -> &mut ScopeKeys {
         &mut self.0[scope as usize]
@@ -50,6 +57,8 @@ pub struct ScopeKeys {
     mended: HashMap<Box<[u8]>, (KeyNumber, Marks)>,
     /// The attribute list that is read now.
     list: u64,
+    /// Nobody wants the catalog.
+    uncounted: bool,
 }
 
 #[derive(Debug)]
@@ -127,6 +136,9 @@ impl ScopeKeys {
 
     /// Counts values of a type; `raw` is one of them, as JSON text.
     pub fn count(&mut self, number: KeyNumber, value_type: ValueType, raw: &str, count: u64) {
+        if self.uncounted {
+            return;
+        }
         let Some(key) = self.keys.get_mut(number as usize) else { return };
         key.counts.add(value_type, count);
         if key.examples.wants(value_type)
@@ -138,6 +150,9 @@ impl ScopeKeys {
 
     /// Counts more values of a type that was counted before.
     pub fn count_more(&mut self, number: KeyNumber, value_type: ValueType, count: u64) {
+        if self.uncounted {
+            return;
+        }
         if let Some(key) = self.keys.get_mut(number as usize) {
             key.counts.add(value_type, count);
         }

@@ -24,7 +24,7 @@ use crate::model::schema::{Marks, UTC, kind_word, span_schema, status_word};
 /// # Errors
 /// `Invalid` when the text of one column does not fit an Arrow array (4 GiB).
 pub fn resolve<'a>(requests: impl IntoIterator<Item = &'a HotRequest>) -> Result<Resolved> {
-    let mut columns = Columns::new();
+    let mut columns = Columns::new(Keys::default());
     for request in requests {
         columns.add(request, &request.spans)?;
     }
@@ -36,7 +36,7 @@ pub fn resolve<'a>(requests: impl IntoIterator<Item = &'a HotRequest>) -> Result
 /// # Errors
 /// As `resolve`.
 pub fn resolve_rows(requests: &[(&HotRequest, Vec<usize>)]) -> Result<SpanBatch> {
-    let mut columns = Columns::new();
+    let mut columns = Columns::new(Keys::uncounted());
     for (request, rows) in requests {
         let spans: Vec<HotSpan> =
             rows.iter().filter_map(|row| request.spans.get(*row)).cloned().collect();
@@ -82,7 +82,7 @@ fn arrow(e: arrow::error::ArrowError) -> Error {
 }
 
 impl Columns {
-    fn new() -> Self {
+    fn new(keys: Keys) -> Self {
         Self {
             trace_id: FixedSizeBinaryBuilder::new(16),
             span_id: FixedSizeBinaryBuilder::new(8),
@@ -104,7 +104,7 @@ impl Columns {
             marks: UInt32Builder::new(),
             resources: Groups::resources(),
             scopes: Groups::scopes(),
-            keys: Keys::default(),
+            keys,
             scratch: String::new(),
         }
     }

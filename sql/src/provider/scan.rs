@@ -30,33 +30,43 @@ pub(crate) struct SpanScanExec {
     /// The only input, or the union of both.
     inner: Arc<dyn ExecutionPlan>,
     inputs: Vec<Arc<dyn ExecutionPlan>>,
-    /// Segments that are read, of how many.
-    segments: (usize, usize),
+    reads: Reads,
+}
+
+/// What a scan reads of the segments, known when it is planned.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reads {
+    /// Segments that are read.
+    pub(crate) segments: usize,
+    /// All segments.
+    pub(crate) of: usize,
+    /// Rows that the trace-ID indexes left, where they were asked.
+    pub(crate) by_index: Option<usize>,
 }
 
 impl SpanScanExec {
     /// A scan of one or two inputs.
-    pub(crate) fn new(
-        inputs: Vec<Arc<dyn ExecutionPlan>>,
-        segments: (usize, usize),
-    ) -> Result<Self> {
+    pub(crate) fn new(inputs: Vec<Arc<dyn ExecutionPlan>>, reads: Reads) -> Result<Self> {
         let inner = match inputs.as_slice() {
             [only] => Arc::clone(only),
             _ => UnionExec::try_new(inputs.clone())?,
         };
-        Ok(Self { inner, inputs, segments })
+        Ok(Self { inner, inputs, reads })
     }
 
     fn over(&self, inputs: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(Self::new(inputs, self.segments)?))
+        Ok(Arc::new(Self::new(inputs, self.reads)?))
     }
 }
 
 impl DisplayAs for SpanScanExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (read, total) = self.segments;
-        write!(f, "SpanScanExec: segments={read} of {total}")?;
-        let hot = self.inputs.len() > usize::from(read > 0);
+        let Reads { segments, of, by_index } = self.reads;
+        write!(f, "SpanScanExec: segments={segments} of {of}")?;
+        if let Some(rows) = by_index {
+            write!(f, ", rows by trace-ID index={rows}")?;
+        }
+        let hot = self.inputs.len() > usize::from(segments > 0);
         write!(f, ", hot={}", if hot { "yes" } else { "no" })
     }
 }
@@ -112,6 +122,10 @@ impl ExecutionPlan for SpanScanExec {
         target_partitions: usize,
         config: &ConfigOptions,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        // A few rows are not worth opening a file for each partition.
+        if self.reads.by_index.is_some() {
+            return Ok(None);
+        }
         let mut changed = false;
         let mut inputs = Vec::with_capacity(self.inputs.len());
         for input in &self.inputs {

@@ -28,7 +28,7 @@ use datafusion::physical_plan::{ExecutionPlan, SortOrderPushdownResult};
 use super::adapter::{SegmentAdapterFactory, file_schema};
 use super::pushdown::{Bounds, TRACES_MAX};
 use super::reader::SegmentReaderFactory;
-use super::scan::SpanScanExec;
+use super::scan::{Reads, SpanScanExec};
 use super::{BoundSnapshot, STORE_URL};
 use crate::error::engine_error;
 use crate::role::{Role, Unit};
@@ -110,11 +110,11 @@ impl TableProvider for SpanTable {
         snapshot.check_unreadable(in_time).map_err(engine_error)?;
         let total = snapshot.segments().len();
         let hot = scan.hot()?;
-        let (segments, read) = scan.segments()?;
+        let (segments, reads) = scan.segments(total)?;
         let inputs: Vec<_> = segments.into_iter().chain(hot).collect();
         match inputs.is_empty() {
             true => scan.memory(Vec::new()),
-            false => Ok(Arc::new(SpanScanExec::new(inputs, (read, total))?)),
+            false => Ok(Arc::new(SpanScanExec::new(inputs, reads)?)),
         }
     }
 }
@@ -214,10 +214,11 @@ impl Scan<'_> {
         Ok(DataSourceExec::from_data_source(source))
     }
 
-    /// The segments that can match, newest first, and how many they are.
-    fn segments(&self) -> Result<(Option<Arc<dyn ExecutionPlan>>, usize)> {
+    /// The segments that can match, newest first, and what is read of `of` segments.
+    fn segments(&self, of: usize) -> Result<(Option<Arc<dyn ExecutionPlan>>, Reads)> {
         let mut files = Vec::new();
         let mut rows = 0;
+        let mut by_index = self.bounds.traces.as_ref().map(|_| 0);
         for segment in self.snapshot.segments() {
             let (min, max) = segment.start_times();
             let in_time = self.bounds.may_match_times(min, max);
@@ -228,13 +229,17 @@ impl Scan<'_> {
             if selected.as_ref().is_some_and(Vec::is_empty) {
                 continue;
             }
+            by_index = by_index.zip(selected.as_ref()).map(|(rows, ranges)| {
+                rows + ranges.iter().map(ExactSizeIterator::len).sum::<usize>()
+            });
             rows += segment.rows();
             files.push((max, self.file(segment, selected)?));
         }
-        if files.is_empty() {
-            return Ok((None, 0));
-        }
         let count = files.len();
+        let reads = Reads { segments: count, of, by_index };
+        if files.is_empty() {
+            return Ok((None, reads));
+        }
         // Newest first, as their row groups: `ORDER BY start_time DESC LIMIT n` then skips the rest
         // by statistics.
         files.sort_by_key(|(max, _)| std::cmp::Reverse(*max));
@@ -258,7 +263,7 @@ impl Scan<'_> {
                 .with_limit(self.limit)
                 .with_expr_adapter(Some(Arc::new(SegmentAdapterFactory)))
                 .build();
-        Ok((Some(DataSourceExec::from_data_source(config)), count))
+        Ok((Some(DataSourceExec::from_data_source(config)), reads))
     }
 
     /// The rows of a segment that the trace-ID index leaves; `None`: it was not asked.
