@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use amida::{
-    InstrumentationScope, RequestBuilder, Resource, SpanBuilder, SpanId, SpanKind, SpanRef, Store,
-    Trace,
+    InstrumentationScope, Predicate, RequestBuilder, Resource, SpanBuilder, SpanId, SpanKind,
+    SpanRef, Store, Trace,
 };
 use amida_tests::real;
 use serde_json::Value;
@@ -308,4 +308,23 @@ fn a_small_trace_in_memory_is_looked_up_with_little_memory() {
     let (found, bytes) = largest(|| store.snapshot().trace(TRACE.parse().unwrap()).unwrap());
     assert!(found.is_some());
     assert!(bytes <= 32 << 10, "a piece of {bytes} bytes for one span");
+}
+
+#[test]
+fn a_segment_has_traces_whole_and_in_the_order_in_which_they_begin() {
+    let store = Store::in_memory();
+    // Trace and start; ids are in another order than begins, and traces overlap.
+    for (trace, start) in [(1, 30), (3, 20), (2, 40), (1, 10), (2, 5), (3, 50)] {
+        let trace = format!("{trace:032x}").parse().unwrap();
+        let span = SpanBuilder::new(trace, id(1), "span").start_ns(start).end_ns(start);
+        let body = RequestBuilder::new(Resource::new("service")).span(span).finish();
+        assert_eq!(store.append_otlp(body).unwrap().accepted(), 1);
+    }
+    store.flush().unwrap();
+    let mut found = Vec::new();
+    for batch in store.snapshot().scan(&Predicate::new()).unwrap() {
+        let batch = batch.unwrap();
+        found.extend(batch.spans().map(|s| (s.trace_id().as_bytes()[15], s.start_time_ns())));
+    }
+    assert_eq!(found, [(2, 5), (2, 40), (1, 10), (1, 30), (3, 20), (3, 50)]);
 }

@@ -25,8 +25,11 @@ pub struct Decode {
     /// Resolves all spans of these batches.
     pub all: fn(&[Arc<HotBatch>]) -> Result<Resolved>,
     /// Resolves the spans at these positions of some requests.
-    pub rows: fn(&[(&HotRequest, Vec<usize>)]) -> Result<SpanBatch>,
+    pub rows: fn(&[SomeSpans<'_>]) -> Result<SpanBatch>,
 }
+
+/// A request, and the positions of some of its spans.
+pub type SomeSpans<'a> = (&'a HotRequest, Vec<usize>);
 
 /// Batches that are resolved together.
 #[derive(Debug, Default)]
@@ -64,7 +67,7 @@ impl Chunk {
     }
 
     /// Adds the requests that have spans of a trace, with the positions of these.
-    fn find<'a>(&'a self, id: TraceId, found: &mut Vec<(&'a HotRequest, Vec<usize>)>) {
+    fn find<'a>(&'a self, id: TraceId, found: &mut Vec<SomeSpans<'a>>) {
         let wanted = short_id(id.as_bytes());
         let places: Vec<Place> = if self.rows < CHUNK_ROWS {
             let all = self.places();

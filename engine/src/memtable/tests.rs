@@ -5,7 +5,7 @@ use arrow::array::{RecordBatch, new_null_array};
 use arrow::datatypes::Schema;
 use bytes::Bytes;
 
-use super::{CHUNK_ROWS, Decode, Memtable, MemtableView};
+use super::{CHUNK_ROWS, Decode, Memtable, MemtableView, SomeSpans};
 use crate::error::Result;
 use crate::model::batch::SpanBatch;
 use crate::model::catalog::Catalog;
@@ -23,7 +23,7 @@ fn counting(batches: &[Arc<HotBatch>]) -> Result<Resolved> {
 }
 
 /// Says with its rows how many spans it was asked for.
-fn as_many_rows(spans: &[(&HotRequest, Vec<usize>)]) -> Result<SpanBatch> {
+fn as_many_rows(spans: &[SomeSpans<'_>]) -> Result<SpanBatch> {
     let rows = spans.iter().map(|(_, rows)| rows.len()).sum();
     let columns = span_schema().fields().iter().map(|f| new_null_array(f.data_type(), rows));
     let schema = Arc::new(Schema::new(

@@ -15,7 +15,7 @@ use arrow::array::{
     TimestampNanosecondArray, UInt32Array,
 };
 
-use super::{MetadataCache, Origin, Segment, SegmentWriter};
+use super::{MetadataCache, Origin, Segment, SegmentWriter, measures};
 use crate::error::Result;
 use crate::fs::{Fs, MemoryFs};
 use crate::model::batch::SpanBatch;
@@ -129,14 +129,15 @@ fn trace(random: &mut Random) -> [u8; 16] {
     std::array::from_fn(|at| if at < 8 { a.to_le_bytes()[at] } else { b.to_le_bytes()[at - 8] })
 }
 
-/// Row groups of this many traces each, of 1 to 12 spans; the last trace of a group goes on in the
-/// next one.
+/// These batches one after the other.
 fn in_order(batches: &[SpanBatch]) -> Ordered<'_> {
     let rows = batches.iter().enumerate();
     let rows = rows.flat_map(|(at, batch)| (0..batch.len()).map(move |row| (at, row)));
     Ordered::new(batches, rows.collect())
 }
 
+/// Row groups of this many traces each, of 1 to 12 spans; the last trace of a group goes on in the
+/// next one.
 fn groups(seed: u64, sizes: &[u64]) -> Vec<SpanBatch> {
     let random = &mut Random(seed);
     let mut last = None;
