@@ -67,7 +67,8 @@ async fn a_trace_is_found_through_the_index() {
     let s = Session::new(&flushed());
     let sql = format!("SELECT name FROM spans WHERE trace_id = '{}'", trace_hex(120));
     let plan = plan(&s, &sql).await;
-    assert!(plan.contains("segments=1 of 4"), "{plan}");
+    assert!(plan.contains("segments=1 of 4, rows by trace-ID index=10, hot=no"), "{plan}");
+    assert_eq!(metric(&plan, "files_opened"), 1, "{plan}");
     assert_eq!(ask(&s, &sql).await.len(), 10);
     let sql = format!("SELECT name FROM spans WHERE trace_id = '{}'", trace_hex(9_999));
     assert!(!self::plan(&s, &sql).await.contains("ParquetSource"), "nothing is read");
@@ -131,4 +132,65 @@ async fn counting_reads_nothing() {
     assert_eq!(ask(&s, sql).await, ["2001"]);
     let plan = plan(&s, sql).await;
     assert!(!plan.contains("ParquetSource") || metric(&plan, "bytes_scanned") == 0, "{plan}");
+}
+
+/// 300 spans whose keys are promoted by themselves, or are not.
+fn by_itself() -> Store {
+    let store = Store::options().fs(std::sync::Arc::new(MemoryFs::new())).disk_floor_bytes(0);
+    let store = store.open("s").expect("opened");
+    let specs: Vec<Spec> = (1..=300)
+        .map(|n| {
+            span("shop", n / 10, n, 0)
+                .with("status", json!(200 + n % 5))
+                .with("bytes", json!(n))
+                .with("seconds", json!(0.5))
+                .with("user", json!(format!("u{n}")))
+        })
+        .collect();
+    append(&store, &specs);
+    store.flush().expect("flushed");
+    store
+}
+
+#[tokio::test]
+async fn keys_that_tell_something_apart_are_promoted_and_measurements_are_not() {
+    let store = by_itself();
+    let snapshot = store.snapshot();
+    let promoted = snapshot.segments()[0].promoted().expect("a footer");
+    let mut names: Vec<String> = promoted.iter().map(|key| key.column_name()).collect();
+    names.sort();
+    assert_eq!(names, ["attr.status", "attr.user"]);
+    let s = Session::new(&store);
+    let sql = "SELECT sum(attributes['bytes']), sum(attributes['seconds']) FROM spans";
+    assert_eq!(ask(&s, sql).await, ["45150|150.0"]);
+}
+
+#[tokio::test]
+async fn a_key_of_resources_is_read_once_for_many_spans_and_is_theirs() {
+    let store = Store::options().fs(std::sync::Arc::new(MemoryFs::new())).disk_floor_bytes(0);
+    let store = store.open("s").expect("opened");
+    for hot in [false, true] {
+        let specs: Vec<Spec> = (1..=300)
+            .map(|n| span(&format!("service-of-a-long-name-{}", n % 7), n, n, 0))
+            .collect();
+        append(&store, &specs);
+        if !hot {
+            store.flush().expect("flushed");
+        }
+        let s = Session::new(&store);
+        let sql = "SELECT count(*), count(resource_attributes['service.name']) FROM spans
+                   WHERE resource_attributes['service.name'] = service_name";
+        let all = if hot { "600|600" } else { "300|300" };
+        assert_eq!(ask(&s, sql).await, [all]);
+        let sql = "SELECT count(DISTINCT resource_attributes['service.name']) FROM spans";
+        assert_eq!(ask(&s, sql).await, ["7"]);
+    }
+}
+
+#[tokio::test]
+async fn the_newest_row_groups_come_first() {
+    let s = Session::new(&flushed());
+    let sql = "SELECT name FROM spans ORDER BY start_time DESC LIMIT 10";
+    let plan = plan(&s, sql).await;
+    assert!(plan.contains("reverse_row_groups=true"), "{plan}");
 }

@@ -82,24 +82,43 @@ pub fn merge(
             }
         }
         Way::Encode => {
-            let mut batches: Vec<SpanBatch> = Vec::new();
+            let mut gathered = Gathered::default();
             for input in inputs {
                 for batch in input.clone().scan(&Predicate::new())? {
-                    batches.push(batch?);
-                    if batches.iter().map(SpanBatch::len).sum::<usize>() >= ROW_GROUP_ROWS {
-                        encode(&mut writer, std::mem::take(&mut batches))?;
-                    }
+                    encode(&mut writer, &gathered.add(batch?, ROW_GROUP_ROWS))?;
                 }
             }
-            encode(&mut writer, batches)?;
+            encode(&mut writer, &gathered.batches)?;
         }
     }
     Ok(Some(writer.finish()?.into()))
 }
 
-/// Sorts rows and encodes them: no more than a row group of them is in memory.
-fn encode(writer: &mut SegmentWriter, batches: Vec<SpanBatch>) -> Result<()> {
-    for group in row_groups(&batches) {
+/// Batches until they are a row group: no more of them are in memory.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    pub(super) batches: Vec<SpanBatch>,
+    rows: usize,
+}
+
+impl Gathered {
+    /// Adds a batch, and gives those before it where it would be too much with them.
+    pub(super) fn add(&mut self, batch: SpanBatch, rows_max: usize) -> Vec<SpanBatch> {
+        let full = if self.rows + batch.len() > rows_max {
+            self.rows = 0;
+            std::mem::take(&mut self.batches)
+        } else {
+            Vec::new()
+        };
+        self.rows += batch.len();
+        self.batches.push(batch);
+        full
+    }
+}
+
+/// Sorts rows and encodes them.
+fn encode(writer: &mut SegmentWriter, batches: &[SpanBatch]) -> Result<()> {
+    for group in row_groups(batches) {
         writer.write_row_group(&group)?;
     }
     Ok(())

@@ -10,7 +10,7 @@ use crate::fs::{Fs, names};
 use crate::manifest::{SegmentEntry, Version};
 use crate::memtable::MemtableView;
 use crate::model::batch::SpanBatch;
-use crate::model::catalog::{Catalog, Promoted};
+use crate::model::catalog::{Catalog, Promoted, PromotedType};
 use crate::model::ordered::Ordered;
 use crate::model::schema::col;
 use crate::options::Options;
@@ -70,11 +70,12 @@ fn promote(
     batches: &[SpanBatch],
     mut worth: Vec<Promoted>,
 ) -> Vec<Promoted> {
-    worth.retain(|key| !version.promoted.contains(key));
-    if let Some(sample) = batches.iter().max_by_key(|batch| batch.len()) {
-        let measures = measures(sample, &worth);
-        let mut measures = measures.into_iter();
-        worth.retain(|_| !measures.next().unwrap_or(false));
+    let new = |key: &Promoted| !version.promoted.contains(key);
+    let full = version.promoted.len() >= options.promoted_max;
+    if let Some(sample) = batches.iter().max_by_key(|batch| batch.len()).filter(|_| !full) {
+        let is_int = |key: &&Promoted| key.value_type == PromotedType::Int && new(key);
+        let measures = measures(sample, worth.iter().filter(is_int).cloned().collect());
+        worth.retain(|key| !measures.contains(key));
     }
     plan::promote(version, &options.promoted, worth, options.promoted_max)
 }

@@ -1,9 +1,16 @@
+use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::{RecordBatch, new_null_array};
+use arrow::datatypes::Schema;
+
+use super::compact::Gathered;
 use super::plan::{CompactionLimits, all_merges, expired, next_merge, promote, worth_a_column};
 use crate::manifest::{SegmentEntry, Version};
+use crate::model::batch::SpanBatch;
 use crate::model::catalog::{Catalog, Promoted, PromotedType, Scope, TypeCounts};
 use crate::model::json::ValueType;
+use crate::model::schema::span_schema;
 use crate::options::Retention;
 
 const SECOND: i64 = 1_000_000_000;
@@ -122,4 +129,24 @@ fn frequent_keys_of_one_type_are_promoted_and_stay_promoted() {
     assert_eq!(names(1_000, 32), ["attr.old", "attr.http.route"]);
     assert_eq!(names(799, 32), ["attr.old", "attr.http.route", "attr.rare"]);
     assert_eq!(names(799, 1), ["attr.old"]);
+}
+
+#[test]
+fn what_is_encoded_again_is_cut_before_a_row_group_is_too_large() {
+    let batch = |rows| {
+        let columns = span_schema().fields().iter();
+        let fields: Vec<_> =
+            columns.clone().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+        let columns = columns.map(|field| new_null_array(field.data_type(), rows)).collect();
+        let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
+        SpanBatch::try_new(rows).unwrap()
+    };
+    let mut gathered = Gathered::default();
+    let mut groups: Vec<Vec<SpanBatch>> =
+        [3, 3, 3, 2, 6, 1, 9].into_iter().map(|rows| gathered.add(batch(rows), 6)).collect();
+    groups.push(gathered.batches);
+    groups.retain(|group| !group.is_empty());
+    let rows: Vec<Vec<usize>> =
+        groups.iter().map(|group| group.iter().map(SpanBatch::len).collect()).collect();
+    assert_eq!(rows, [vec![3, 3], vec![3, 2], vec![6], vec![1], vec![9]]);
 }

@@ -32,7 +32,7 @@ pub struct Decode {
 pub type SomeSpans<'a> = (&'a HotRequest, Vec<usize>);
 
 /// Batches that are resolved together.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Chunk {
     batches: Vec<Arc<HotBatch>>,
     rows: usize,

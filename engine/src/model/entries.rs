@@ -22,7 +22,7 @@ impl<'a> Entries<'a> {
 
     /// Whether all entries were given, up to the object's end.
     pub fn is_whole(&self) -> bool {
-        self.whole && self.rest.is_empty()
+        self.whole
     }
 
     fn entry(&mut self) -> Option<(&'a str, &'a str)> {

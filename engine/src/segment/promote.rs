@@ -50,16 +50,18 @@ pub fn of_batch(batch: &SpanBatch, promoted: &[Promoted]) -> Columns {
     columns(column(col::ATTRIBUTES), column(col::RESOURCE_ATTRIBUTES), promoted)
 }
 
-/// Whether each of these keys measures something: more than a quarter of its integers are
+/// Those of these keys of integers that measure something: more than a quarter of their values are
 /// different ones.
-pub fn measures(batch: &SpanBatch, keys: &[Promoted]) -> Vec<bool> {
-    let measures = |array: &ArrayRef| {
-        let Some(values) = array.as_primitive_opt::<Int64Type>() else { return false };
-        let values: Vec<i64> = values.iter().flatten().collect();
+pub fn measures(batch: &SpanBatch, mut keys: Vec<Promoted>) -> Vec<Promoted> {
+    let mut arrays = of_batch(batch, &keys).arrays.into_iter();
+    keys.retain(|_| {
+        let array = arrays.next();
+        let values = array.as_ref().and_then(|array| array.as_primitive_opt::<Int64Type>());
+        let values: Vec<i64> = values.into_iter().flatten().flatten().collect();
         let different: HashSet<i64> = values.iter().copied().collect();
         values.len() >= MEASURES_MIN && different.len() > values.len() / 4
-    };
-    of_batch(batch, keys).arrays.iter().map(measures).collect()
+    });
+    keys
 }
 
 /// Reads each row's object once.

@@ -24,8 +24,7 @@ pub(crate) struct Bounds {
     pub(crate) start_from_ns: Option<i64>,
     /// Latest start time, inclusive.
     pub(crate) start_to_ns: Option<i64>,
-    /// Filters look at ids or attributes, or for one service, operation or status: worth deciding
-    /// row by row while reading.
+    /// Filters look at ids or attributes: worth deciding row by row while reading.
     pub(crate) selective: bool,
 }
 
@@ -86,25 +85,13 @@ impl Bounds {
     }
 }
 
-/// Whether a filter reads attributes or ids, or leaves one service, operation or status, which
-/// few spans have.
+/// Whether a filter reads attributes or ids.
 fn looks_into(filter: &Expr) -> bool {
-    const FEW: [&str; 3] = ["service_name", "name", "status_code"];
-    let is_one = |column: &Expr, value: &Expr| {
-        matches!(column, Expr::Column(c) if FEW.contains(&c.name.as_str()))
-            && text(value).is_some_and(|value| value != "UNSET" && value != "OK")
-    };
     let mut found = false;
     let visited = filter.apply(|expr| {
-        match expr {
-            Expr::ScalarFunction(function) => {
-                let inner: &dyn std::any::Any = function.func.inner().as_ref();
-                found |= inner.is::<Attr>() || inner.is::<HexId>();
-            }
-            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
-                found |= is_one(left, right) || is_one(right, left);
-            }
-            _ => {}
+        if let Expr::ScalarFunction(function) = expr {
+            let inner: &dyn std::any::Any = function.func.inner().as_ref();
+            found |= inner.is::<Attr>() || inner.is::<HexId>();
         }
         Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     });

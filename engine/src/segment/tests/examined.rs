@@ -31,6 +31,11 @@ fn examined(disk: &Disk) -> (Option<Description>, Seen) {
     (description, seen)
 }
 
+/// What is wrong with the first segment.
+pub fn damage_of(disk: &Disk) -> Vec<(u64, String)> {
+    examined(disk).1.damage
+}
+
 #[test]
 fn a_sound_file_is_clean_and_says_what_was_written() {
     let disk = Disk::new();

@@ -1,6 +1,7 @@
 //! Tests of the room, on spans that are generated from a seed.
 #![allow(clippy::single_range_in_vec_init)] // a list of ranges may well have one
 
+mod constants;
 mod damage;
 mod examined;
 mod lookup;
