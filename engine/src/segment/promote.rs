@@ -133,16 +133,11 @@ impl Keys {
         self.positions.get(number as usize).copied().flatten()
     }
 
-    /// The promoted keys of an object, as positions, and their raw values; none when the text is no
-    /// such object.
+    /// The promoted keys of an object, as positions, and their raw values.
     fn read<'t>(&mut self, object: &'t str, found: &mut Vec<(usize, &'t str)>) {
         found.clear();
-        let mut entries = Entries::of(object);
-        for (key, raw) in entries.by_ref() {
+        for (key, raw) in Entries::of(object) {
             found.extend(self.position(key).map(|at| (at, raw)));
-        }
-        if !entries.is_whole() {
-            found.clear();
         }
     }
 }
