@@ -25,12 +25,14 @@
 //! | durations | durations as people write them, and as they are printed |
 //! | mistakes/, place | unknown names and what was meant, and where in the text |
 //! | notes, renames | what an answer may have missed: keys that no span has, renamed keys |
+//! | early | the newest rows without reading all |
 //! | rows, deadline, watch, error | the answer, its time limit, what can go wrong |
 
 mod analyzer;
 mod clauses;
 mod deadline;
 mod durations;
+mod early;
 mod error;
 mod functions;
 mod guard;

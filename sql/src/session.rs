@@ -25,6 +25,7 @@ use object_store::memory::InMemory;
 use crate::analyzer::{CatalogSource, SpanRule};
 use crate::clauses;
 use crate::deadline::Deadline;
+use crate::early::hand_on_early;
 use crate::error::{Error, Result};
 use crate::functions::capped::cap;
 use crate::functions::keeps::keeping;
@@ -226,6 +227,7 @@ impl Session {
             let physical = state.create_physical_plan(&plan).await;
             let physical = physical
                 .and_then(|plan| around_damage(plan, &snapshot))
+                .and_then(hand_on_early)
                 .and_then(|plan| watch(plan, deadline))
                 .map_err(|error| known.explain(&error))?;
             Ok::<_, Error>((physical, notes))

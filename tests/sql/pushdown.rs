@@ -1,7 +1,7 @@
 //! What a query does not read: seen in EXPLAIN ANALYZE.
 
 use amida::{MemoryFs, PromotedType, Store};
-use amida_sql::Session;
+use amida_sql::{Session, SessionOptions};
 use serde_json::json;
 
 use crate::common::{Spec, apart, append, ask, span, trace_hex};
@@ -193,4 +193,25 @@ async fn the_newest_row_groups_come_first() {
     let sql = "SELECT name FROM spans ORDER BY start_time DESC LIMIT 10";
     let plan = plan(&s, sql).await;
     assert!(plan.contains("reverse_row_groups=true"), "{plan}");
+}
+
+#[tokio::test]
+async fn the_last_spans_of_a_service_are_found_without_reading_older_segments() {
+    let store = apart(&MemoryFs::new(), &[]).open("s").expect("opened");
+    for segment in 0..6u64 {
+        let specs: Vec<Spec> = (1..=1_500)
+            .map(|n| {
+                span(["shop", "rare"][usize::from(n % 10 == 0)], segment, segment * 10_000 + n, 0)
+            })
+            .collect();
+        append(&store, &specs);
+        store.flush().expect("flushed");
+    }
+    let s = Session::with_options(&store, SessionOptions::new().target_partitions(1));
+    let sql =
+        "SELECT name FROM spans WHERE service_name = 'shop' ORDER BY start_time DESC LIMIT 10";
+    let newest = (51_491..=51_499).rev().chain([51_489]).map(|n| format!("op{n}"));
+    assert_eq!(ask(&s, sql).await, newest.collect::<Vec<_>>());
+    let plan = plan(&s, sql).await;
+    assert!(plan.contains("files_ranges_pruned_statistics=6 total \u{2192} 1 matched"), "{plan}");
 }
