@@ -1,6 +1,8 @@
 //! Every limit of the store, with its default and unit.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use crate::fs::{Fs, RealFs};
@@ -114,6 +116,7 @@ pub struct Options {
     pub(crate) create: bool,
     pub(crate) lock_wait: Duration,
     pub(crate) single_threaded: bool,
+    pub(crate) flush_threads: usize,
 }
 
 impl Default for Options {
@@ -137,6 +140,7 @@ impl Default for Options {
             create: true,
             lock_wait: Duration::ZERO,
             single_threaded: false,
+            flush_threads: available_parallelism().map_or(1, NonZeroUsize::get).min(2),
         }
     }
 }
@@ -244,6 +248,18 @@ impl Options {
     pub fn wait_for_lock(mut self, wait: Duration) -> Self {
         self.lock_wait = wait;
         self
+    }
+
+    /// How many threads decode and encode the spans of one flush, or of what compaction encodes
+    /// again; 2 by default, 1 on a machine with one processor.
+    pub fn flush_threads(mut self, threads: usize) -> Self {
+        self.flush_threads = threads.max(1);
+        self
+    }
+
+    /// The threads of a flush.
+    pub(crate) fn threads(&self) -> usize {
+        if self.single_threaded { 1 } else { self.flush_threads }
     }
 
     /// The store starts no threads: whoever appends flushes, retains and compacts, when that is

@@ -52,7 +52,8 @@ fn origin(entries: &[SegmentEntry]) -> Origin {
 }
 
 /// Writes the version's next segment from these neighbours, given in order of ingest; `None` when
-/// merging them is not worth it.
+/// merging them is not worth it. What is encoded again is encoded by this many threads.
+/// `between` is told the bytes of each input that was read, and may end the merge.
 ///
 /// # Errors
 /// `Corrupt` when an input is damaged: then nothing changes. `Io` when the disk refuses.
@@ -62,6 +63,8 @@ pub fn merge(
     version: &Version,
     entries: &[SegmentEntry],
     inputs: &[Arc<Segment>],
+    threads: usize,
+    between: &mut dyn FnMut(u64) -> Result<()>,
 ) -> Result<Option<SegmentEntry>> {
     let Some(way) = way(entries) else { return Ok(None) };
     let number = version.next_segment;
@@ -79,16 +82,18 @@ pub fn merge(
         Way::Copy => {
             for input in inputs {
                 writer.append_row_groups(input)?;
+                between(input.bytes())?;
             }
         }
         Way::Encode => {
             let mut gathered = Gathered::default();
             for input in inputs {
                 for batch in input.clone().scan(&Predicate::new())? {
-                    encode(&mut writer, &gathered.add(batch?, ROW_GROUP_ROWS))?;
+                    encode(&mut writer, &gathered.add(batch?, ROW_GROUP_ROWS), threads)?;
                 }
+                between(input.bytes())?;
             }
-            encode(&mut writer, &gathered.batches)?;
+            encode(&mut writer, &gathered.batches, threads)?;
         }
     }
     Ok(Some(writer.finish()?.into()))
@@ -117,9 +122,9 @@ impl Gathered {
 }
 
 /// Sorts rows and encodes them.
-fn encode(writer: &mut SegmentWriter, batches: &[SpanBatch]) -> Result<()> {
+fn encode(writer: &mut SegmentWriter, batches: &[SpanBatch], threads: usize) -> Result<()> {
     for group in row_groups(batches) {
-        writer.write_row_group(&group)?;
+        writer.write_row_group(&group, threads)?;
     }
     Ok(())
 }

@@ -44,11 +44,12 @@ pub fn flush(
     let Some(ingest_times) = view.facts().ingest_times.filter(|_| view.facts().rows > 0) else {
         return Ok(None);
     };
+    let threads = options.threads();
+    let batches = view.batches(threads)?;
     let catalog = view.catalog()?;
     let mut all = version.catalog.clone();
     all.merge(&catalog);
     let rows = version.accepted + view.facts().rows;
-    let batches = view.batches()?;
     let promoted = promote(version, options, &batches, plan::worth_a_column(&all, rows));
     let number = version.next_segment;
     let path = names::segment(store, number);
@@ -57,7 +58,7 @@ pub fn flush(
     let id = version.store_id.0;
     let mut writer = SegmentWriter::create(fs, &path, number, id, &promoted, origin)?;
     for group in row_groups(&batches) {
-        writer.write_row_group(&group)?;
+        writer.write_row_group(&group, threads)?;
     }
     let entry = writer.finish()?.into();
     Ok(Some(Flushed { entry, catalog, promoted }))

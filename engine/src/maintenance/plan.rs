@@ -50,14 +50,15 @@ impl CompactionLimits {
     }
 }
 
-/// The next merge that the background does: neighbours in order of ingest, of about one size. What
-/// is not `sound` stays as it is, and so nothing is merged across it.
-pub fn next_merge(
+/// The merges that the background does one after the other: neighbours in order of ingest, of about
+/// one size. What is not `sound` stays as it is, and so nothing is merged across it.
+pub fn due_merges(
     version: &Version,
     limits: &CompactionLimits,
     sound: impl Fn(&SegmentEntry) -> bool,
-) -> Option<Range<usize>> {
+) -> Vec<Range<usize>> {
     let segments = &version.segments;
+    let mut merges = Vec::new();
     let mut start = 0;
     while start < segments.len() {
         let tier = tier(segments[start].bytes);
@@ -66,17 +67,17 @@ pub fn next_merge(
         if len >= FAN_IN {
             let run = longest_allowed(segments, start..start + len, limits);
             if run.len() >= FAN_IN {
-                return Some(run);
+                merges.push(run);
             }
         }
         start += len;
     }
-    None
+    merges
 }
 
 /// All merges that bring the store to the fewest segments, for a compaction that was asked for;
 /// from the newest to the oldest, so that earlier positions stay valid while they are carried out.
-/// `sound` as for `next_merge`.
+/// `sound` as for `due_merges`.
 pub fn all_merges(
     version: &Version,
     limits: &CompactionLimits,

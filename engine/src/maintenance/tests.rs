@@ -5,7 +5,7 @@ use arrow::array::{RecordBatch, new_null_array};
 use arrow::datatypes::Schema;
 
 use super::compact::Gathered;
-use super::plan::{CompactionLimits, all_merges, expired, next_merge, promote, worth_a_column};
+use super::plan::{CompactionLimits, all_merges, due_merges, expired, promote, worth_a_column};
 use crate::manifest::{SegmentEntry, Version};
 use crate::model::batch::SpanBatch;
 use crate::model::catalog::{Catalog, Promoted, PromotedType, Scope, TypeCounts};
@@ -45,30 +45,30 @@ fn all(_: &SegmentEntry) -> bool {
 #[test]
 fn nothing_is_merged_across_a_damaged_segment_and_its_neighbours_are() {
     let sound = |entry: &SegmentEntry| entry.number != 3;
-    assert_eq!(next_merge(&version(&[2; 6]), &limits(1024), sound), None);
-    assert_eq!(next_merge(&version(&[2; 7]), &limits(1024), sound), Some(3..7));
+    assert!(due_merges(&version(&[2; 6]), &limits(1024), sound).is_empty());
+    assert_eq!(due_merges(&version(&[2; 7]), &limits(1024), sound), [3..7]);
     assert_eq!(all_merges(&version(&[2; 7]), &limits(1024), sound), [3..7, 0..2]);
     let none = |_: &SegmentEntry| false;
-    assert_eq!(next_merge(&version(&[2; 7]), &limits(1024), none), None);
+    assert!(due_merges(&version(&[2; 7]), &limits(1024), none).is_empty());
     assert!(all_merges(&version(&[2; 7]), &limits(1024), none).is_empty());
 }
 
 #[test]
 fn four_neighbours_of_one_size_are_merged_and_fewer_are_not() {
-    assert_eq!(next_merge(&version(&[2, 2, 2]), &limits(1024), all), None);
-    assert_eq!(next_merge(&version(&[2, 3, 2, 2]), &limits(1024), all), Some(0..4));
-    assert_eq!(next_merge(&version(&[64, 2, 2, 64, 2, 2, 2, 2]), &limits(1024), all), Some(4..8));
+    assert!(due_merges(&version(&[2, 2, 2]), &limits(1024), all).is_empty());
+    assert_eq!(due_merges(&version(&[2, 3, 2, 2]), &limits(1024), all), [0..4]);
+    assert_eq!(due_merges(&version(&[64, 2, 2, 64, 2, 2, 2, 2]), &limits(1024), all), [4..8]);
 }
 
 #[test]
 fn a_merge_stays_below_the_largest_segment_and_spans_a_bounded_time() {
-    assert_eq!(next_merge(&version(&[2, 2, 2, 2, 2, 2]), &limits(9), all), Some(0..4));
-    assert_eq!(next_merge(&version(&[2, 2, 2, 2]), &limits(7), all), None);
+    assert_eq!(due_merges(&version(&[2, 2, 2, 2, 2, 2]), &limits(9), all), [0..4]);
+    assert!(due_merges(&version(&[2, 2, 2, 2]), &limits(7), all).is_empty());
     assert_eq!(all_merges(&version(&[2, 2, 2, 2, 2]), &limits(5), all), [2..4, 0..2]);
     let mut old = version(&[2, 2, 2, 2]);
     old.segments[0].ingest_times = (-3601 * 8 * SECOND, -3601 * 8 * SECOND);
     let limits = CompactionLimits::new(1 << 40, &Retention::max_age(Duration::from_secs(8)));
-    assert_eq!(next_merge(&old, &limits, all), None);
+    assert!(due_merges(&old, &limits, all).is_empty());
     let newer_three = std::iter::once(1..4).collect::<Vec<_>>();
     assert_eq!(all_merges(&old, &limits, all), newer_three);
 }
@@ -91,7 +91,7 @@ fn what_one_drop_of_retention_removes_is_small() {
     let limits = CompactionLimits::new(1 << 30, &Retention::forever().max_bytes(512 << 20));
     assert_eq!(limits.segment_bytes_max, 64 << 20);
     let many = version(&[8; 64]);
-    assert_eq!(next_merge(&many, &limits, all), Some(0..8));
+    assert_eq!(due_merges(&many, &limits, all), [0..8]);
     assert!(all_merges(&many, &limits, all).iter().all(|run| run.len() == 8));
     // A segment that is too large all the same, from before or from elsewhere, is not dropped while
     // it is the newest.

@@ -64,13 +64,13 @@ fn a_view_does_not_change_and_full_chunks_are_resolved_once() {
     memtable.insert(batch(1, &vec![5; CHUNK_ROWS]), 1, (100, 100));
     memtable.insert(batch(2, &[9, 3]), 2, (101, 102));
     let before = memtable.view();
-    before.batches().unwrap();
-    before.batches().unwrap();
+    before.batches(1).unwrap();
+    before.batches(1).unwrap();
     assert_eq!(RESOLVED_ROWS.load(Ordering::SeqCst), CHUNK_ROWS + 2);
     memtable.insert(batch(3, &[7]), 3, (103, 103));
     assert_eq!(before.facts().rows, CHUNK_ROWS as u64 + 2);
     let after = memtable.view();
-    after.batches().unwrap();
+    after.batches(1).unwrap();
     // Only the open chunk (three rows now) was resolved again.
     assert_eq!(RESOLVED_ROWS.load(Ordering::SeqCst), CHUNK_ROWS + 5);
     assert_eq!(after.facts().start_times, Some((3, 9)));

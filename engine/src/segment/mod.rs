@@ -21,6 +21,7 @@
 //! | constant | columns with one value in whole row groups |
 //! | ids | the trace ids of all rows |
 //! | promote | promoted columns out of attribute text |
+//! | row_group | one row group, encoded by several threads |
 //! | sink | an unfinished file, with checksums taken as bytes pass |
 //! | writer | `SegmentWriter`: encode row groups, or copy them |
 //! | source | Parquet's view of a file, through checked reads |
@@ -40,6 +41,7 @@ mod index;
 mod partial;
 mod promote;
 mod reader;
+mod row_group;
 mod rows;
 mod sink;
 mod source;

@@ -5,12 +5,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::{
-    ArrowRowGroupWriterFactory, ArrowWriterOptions, compute_leaves,
-};
+use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, ArrowWriterOptions};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
@@ -24,15 +21,15 @@ use super::format::{
 };
 use super::ids::for_ids;
 use super::index::IndexBuilder;
-use super::promote;
 use super::reader::Segment;
+use super::row_group;
 use super::sink::Sink;
 use super::source::Source;
 use crate::error::{Error, Result};
 use crate::fs::{Fs, names};
 use crate::model::catalog::Promoted;
 use crate::model::ordered::Ordered;
-use crate::model::schema::{COLUMN_NAMES, col};
+use crate::model::schema::col;
 
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,12 +124,12 @@ impl SegmentWriter {
     }
 
     /// Encodes these spans as the next row group; spans of one trace follow one another. No spans
-    /// make no row group. Memory is bounded by the promoted columns, one other column of the row
-    /// group, and the same encoded.
+    /// make no row group. Columns are encoded by this many threads at once. Memory is bounded by
+    /// the promoted columns, one other column for each thread, and the row group encoded.
     ///
     /// # Errors
     /// `Io`, `DiskFull`; `Invalid` when the segment would have too many spans.
-    pub fn write_row_group(&mut self, rows: &Ordered<'_>) -> Result<()> {
+    pub fn write_row_group(&mut self, rows: &Ordered<'_>, threads: usize) -> Result<()> {
         let times = rows.start_times().map(|time| (time, time));
         let Some((min, max)) = times.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else {
             return Ok(());
@@ -141,35 +138,24 @@ impl SegmentWriter {
         self.broken = true;
         for_ids(&[rows.column(col::TRACE_ID)?], |id| self.index.push(id));
         self.index.end_row_group();
-        let attributes = rows.column(col::ATTRIBUTES)?;
-        let resources = rows.column(col::RESOURCE_ATTRIBUTES)?;
-        let promoted = promote::columns(&attributes, &resources, &self.promoted);
-        drop((attributes, resources));
-        let complete = self.promoted.iter().zip(&promoted.complete).filter(|(_, c)| **c);
-        self.complete.push(complete.map(|(key, _)| key.column_name()).collect());
-        let columns = (0..COLUMN_NAMES.len()).map(|column| rows.column(column));
-        let columns = columns.chain(promoted.arrays.into_iter().map(Ok));
-        let encoded = self.encode(columns);
-        encoded.map_err(|e| self.writer.inner_mut().error(&e))?;
+        let encoded = self.encode(rows, threads);
+        let complete = encoded.map_err(|e| self.writer.inner_mut().error(&e))?;
+        self.complete.push(complete);
         self.broken = false;
         Ok(())
     }
 
-    /// Encodes and writes one column after the other.
-    fn encode(&mut self, columns: impl Iterator<Item = Result<ArrayRef>>) -> ParquetResult<()> {
-        let group = self.writer.flushed_row_groups().len();
-        let writers = self.factory.create_column_writers(group)?;
+    /// Encodes and writes a row group: the promoted columns that are complete in it.
+    fn encode(&mut self, rows: &Ordered<'_>, threads: usize) -> ParquetResult<Vec<String>> {
+        let number = self.writer.flushed_row_groups().len();
+        let writers = self.factory.create_column_writers(number)?;
+        let encoded = row_group::encode(rows, &self.promoted, &self.schema, writers, threads)?;
         let mut group = self.writer.next_row_group()?;
-        let columns = self.schema.fields().iter().zip(columns);
-        for (mut writer, (field, array)) in writers.into_iter().zip(columns) {
-            let array = array.map_err(|e| ParquetError::External(Box::new(e)))?;
-            for leaf in compute_leaves(field, &array)? {
-                writer.write(&leaf)?;
-            }
-            writer.close()?.append_to_row_group(&mut group)?;
+        for column in encoded.columns {
+            column.append_to_row_group(&mut group)?;
         }
         group.close()?;
-        Ok(())
+        Ok(encoded.complete)
     }
 
     /// Copies all row groups of another segment as they are, each block checked while it is read

@@ -189,7 +189,7 @@ impl Snapshot {
     pub fn hot_batches(&self) -> Result<Vec<SpanBatch>> {
         let mut batches = Vec::new();
         for view in &self.parts.hot {
-            batches.extend(view.batches()?);
+            batches.extend(view.batches(1)?);
         }
         Ok(batches)
     }

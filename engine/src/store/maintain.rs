@@ -1,7 +1,9 @@
 //! Carrying out maintenance on an open store: each step writes a file, commits a version, makes it
 //! visible, and only then lets go of what it replaced.
 
+use std::cell::Cell;
 use std::collections::HashSet;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::state::Sealed;
@@ -131,8 +133,8 @@ impl Inner {
     /// Does the next merge that is due; whether to look for another.
     pub(super) fn compact_next(&self, turn: &Turn<'_>) -> Result<bool> {
         let (version, sound) = self.merge_inputs();
-        match plan::next_merge(&version, &self.compaction_limits(), sound) {
-            Some(run) => self.merge_or_set_aside(turn, run).map(|(merged, damage)| {
+        match plan::due_merges(&version, &self.compaction_limits(), sound).into_iter().next() {
+            Some(run) => self.merge_or_set_aside(turn, run, &|_| {}).map(|(merged, damage)| {
                 if let Some(damage) = &damage {
                     self.counters.failed(damage);
                 }
@@ -143,16 +145,24 @@ impl Inner {
     }
 
     /// Does all merges that make the store smaller in number of segments; those around a damaged
-    /// segment too.
+    /// segment too. `progress` is told how many bytes of segments were read, and of how many.
     ///
     /// # Errors
     /// `Corrupt` or `Io` of a damaged segment, when all else is done.
-    pub(super) fn compact_all(&self, turn: &Turn<'_>) -> Result<()> {
+    pub(super) fn compact_all(&self, turn: &Turn<'_>, progress: &dyn Fn(u64, u64)) -> Result<()> {
         loop {
             let (version, sound) = self.merge_inputs();
             let mut again = false;
-            for run in plan::all_merges(&version, &self.compaction_limits(), sound) {
-                let (_, damage) = self.merge_or_set_aside(turn, run)?;
+            let runs = plan::all_merges(&version, &self.compaction_limits(), sound);
+            let inputs = runs.iter().flat_map(|run| &version.segments[run.clone()]);
+            let all: u64 = inputs.map(|segment| segment.bytes).sum();
+            let done = Cell::new(0);
+            let read = |bytes: u64| {
+                done.set(done.get() + bytes);
+                progress(done.get(), all);
+            };
+            for run in runs {
+                let (_, damage) = self.merge_or_set_aside(turn, run, &read)?;
                 again |= damage.is_some();
             }
             if !again {
@@ -167,7 +177,7 @@ impl Inner {
     }
 
     /// The version, and which of its segments can be merged as far as is known.
-    fn merge_inputs(&self) -> (Arc<Version>, impl Fn(&SegmentEntry) -> bool + use<>) {
+    pub(super) fn merge_inputs(&self) -> (Arc<Version>, impl Fn(&SegmentEntry) -> bool + use<>) {
         let (version, segments) = {
             let state = lock(&self.state);
             (state.version.clone(), state.segments.clone())
@@ -183,12 +193,14 @@ impl Inner {
 
     /// Merges; whether it was worth it. An input that turns out to be damaged is set aside, so that
     /// it is not read again for ever and its neighbours are merged without it: then its error.
+    /// `read` is told the bytes of each input that was read.
     fn merge_or_set_aside(
         &self,
         turn: &Turn<'_>,
-        run: std::ops::Range<usize>,
+        run: Range<usize>,
+        read: &dyn Fn(u64),
     ) -> Result<(bool, Option<Error>)> {
-        let error = match self.merge(turn, run) {
+        let error = match self.merge(turn, run, read) {
             Ok(merged) => return Ok((merged, None)),
             Err(error) => error,
         };
@@ -208,11 +220,11 @@ impl Inner {
         }
     }
 
-    fn compaction_limits(&self) -> CompactionLimits {
+    pub(super) fn compaction_limits(&self) -> CompactionLimits {
         CompactionLimits::new(self.options.segment_bytes_max, &self.options.retention)
     }
 
-    fn merge(&self, _turn: &Turn<'_>, run: std::ops::Range<usize>) -> Result<bool> {
+    fn merge(&self, turn: &Turn<'_>, run: Range<usize>, read: &dyn Fn(u64)) -> Result<bool> {
         let (version, open) = {
             let state = lock(&self.state);
             (state.version.clone(), state.segments.clone())
@@ -226,16 +238,35 @@ impl Inner {
         if inputs.len() < entries.len() {
             return Ok(false);
         }
-        let merged = compact::merge(&self.fs, &self.path, &version, entries, &inputs)?;
+        // The number is taken now: between two inputs, what waits is flushed, so that appends do
+        // not have to wait for a long merge.
+        let number = version.next_segment;
+        let mut taken = Version::clone(&version);
+        taken.next_segment += 1;
+        lock(&self.state).version = Arc::new(taken);
+        let mut between = |bytes: u64| {
+            read(bytes);
+            self.flush_sealed(turn)
+        };
+        let threads = self.options.threads();
+        let merged = compact::merge(
+            &self.fs,
+            &self.path,
+            &version,
+            entries,
+            &inputs,
+            threads,
+            &mut between,
+        )?;
         let Some(entry) = merged else { return Ok(false) };
-        let new = self.open_segment(entry.number)?;
+        let new = self.open_segment(number)?;
         tracing::info!(
             target: "amida::maintenance",
             inputs = inputs.len(), segment = entry.number, spans = entry.rows,
             bytes = entry.bytes, "compacted"
         );
-        let mut next = Version::clone(&version);
-        next.next_segment += 1;
+        // What was flushed meanwhile stands behind the run.
+        let mut next = Version::clone(&lock(&self.state).version);
         next.segments.splice(run, [entry]);
         self.commit_version(&mut next)?;
         let obsolete = lock(&self.state).publish(next, &[new]);

@@ -283,11 +283,20 @@ impl Store {
     /// # Errors
     /// As `flush`; `Corrupt` or `Io` when a segment is damaged: it stays, and all else is done.
     pub fn compact(&self) -> Result<()> {
+        self.compact_with(|_, _| {})
+    }
+
+    /// As `compact`; `progress` is told now and then how many bytes of segments were read to be
+    /// merged, and of how many. It must not flush or compact: it would wait for itself.
+    ///
+    /// # Errors
+    /// As `compact`.
+    pub fn compact_with(&self, progress: impl Fn(u64, u64)) -> Result<()> {
         self.flush()?;
         let inner = &self.0.inner;
         let turn = inner.take_turn()?;
         inner.retain(&turn)?;
-        inner.compact_all(&turn)
+        inner.compact_all(&turn, &progress)
     }
 
     /// What opening the store found and did: what was replayed, cut and put aside, and what is

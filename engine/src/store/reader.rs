@@ -9,6 +9,7 @@ use super::verify::list;
 use super::{DECODE, lock, record, ticket};
 use crate::error::{Error, Result};
 use crate::fs::{Fs, names};
+use crate::maintenance::plan::CompactionLimits;
 use crate::manifest::{self, Version};
 use crate::memtable::Memtable;
 use crate::model::catalog::Catalog;
@@ -218,6 +219,9 @@ impl Reader {
         let mut stats = stats::gather(&view.version, tails);
         let logs = view.log_damage().map(Error::to_string);
         stats.damage = view.segments.damage().chain(logs).collect();
+        let defaults = Options::default();
+        let limits = CompactionLimits::new(defaults.segment_bytes_max, &defaults.retention);
+        stats.segments_to_merge = stats::to_merge(&view.version, &limits, |_| true);
         stats::measure(&*self.fs, &self.path, &mut stats);
         stats
     }

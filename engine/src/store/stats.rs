@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::{Inner, lock};
 use crate::error::{Error, Result};
 use crate::fs::{Fs, names};
-use crate::manifest::Version;
+use crate::maintenance::plan::{CompactionLimits, due_merges};
+use crate::manifest::{SegmentEntry, Version};
 use crate::memtable::Facts;
 use crate::otlp::walk::Reason;
 use crate::sync::Mutex;
@@ -50,6 +51,9 @@ pub struct Stats {
     pub segment_spans: u64,
     /// Number of segments.
     pub segments: u64,
+    /// How many of them the background is going to merge next; 0 when it has caught up. Of a
+    /// reader, by the default limits.
+    pub segments_to_merge: u64,
     /// Bytes of the whole directory: log, segments, manifests, quarantine and reserve.
     pub disk_bytes: u64,
     /// Syncs of the log since the store was opened; 0 for a reader.
@@ -107,6 +111,8 @@ impl Inner {
         stats.stalls = self.counters.stalls.load(Ordering::Relaxed);
         stats.last_error = lock(&self.counters.last_error).clone();
         stats.damage.clone_from(&self.recovery.damage);
+        let (version, sound) = self.merge_inputs();
+        stats.segments_to_merge = to_merge(&version, &self.compaction_limits(), sound);
         measure(&*self.fs, &self.path, &mut stats);
         stats
     }
@@ -136,6 +142,15 @@ pub fn gather<'a>(
     }
     stats.rejected = super::ticket::words(&rejected);
     stats
+}
+
+/// How many segments are due to be merged.
+pub fn to_merge(
+    version: &Version,
+    limits: &CompactionLimits,
+    sound: impl Fn(&SegmentEntry) -> bool,
+) -> u64 {
+    due_merges(version, limits, sound).iter().map(|run| run.len() as u64).sum()
 }
 
 /// Adds what the files say. A file that vanishes meanwhile counts nothing.

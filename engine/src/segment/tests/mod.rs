@@ -190,11 +190,22 @@ impl Disk {
     }
 
     fn write(&self, number: u64, groups: &[SpanBatch], promoted: &[Promoted]) -> Segment {
+        self.write_by(2, number, groups, promoted)
+    }
+
+    /// Writes a segment by so many threads.
+    fn write_by(
+        &self,
+        threads: usize,
+        number: u64,
+        groups: &[SpanBatch],
+        promoted: &[Promoted],
+    ) -> Segment {
         let path = self.path(number);
         let mut writer =
             SegmentWriter::create(&self.fs, &path, number, STORE, promoted, ORIGIN).unwrap();
         for group in groups {
-            writer.write_row_group(&in_order(std::slice::from_ref(group))).unwrap();
+            writer.write_row_group(&in_order(std::slice::from_ref(group)), threads).unwrap();
         }
         let summary = writer.finish().unwrap();
         let segment = self.open(number).unwrap();

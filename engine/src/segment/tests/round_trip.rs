@@ -29,6 +29,17 @@ fn rows_come_back_as_they_were_written() {
 }
 
 #[test]
+fn any_number_of_threads_writes_the_same_file() {
+    let groups = groups(SEED + 7, &[120, 90]);
+    let written = [1, 2, 5, 100].map(|threads| {
+        let disk = Disk::new();
+        disk.write_by(threads, 1, &groups, &promoted());
+        disk.bytes(1)
+    });
+    assert!(written.iter().all(|bytes| *bytes == written[0]));
+}
+
+#[test]
 fn the_operating_systems_files_serve_as_well() {
     let dir = std::env::temp_dir().join(format!("amida-segment-{}", std::process::id()));
     let disk = Disk::on(Arc::new(RealFs), dir.clone());
@@ -107,7 +118,7 @@ fn row_groups_of_two_files_are_copied_and_read_like_one() {
     writer.append_row_groups(&first).unwrap();
     writer.append_row_groups(&second).unwrap();
     let extra = groups(SEED + 6, &[10]);
-    writer.write_row_group(&in_order(&extra[..1])).unwrap();
+    writer.write_row_group(&in_order(&extra[..1]), 1).unwrap();
     let summary = writer.finish().unwrap();
     assert_eq!(summary.row_groups, 4);
     let merged = disk.open(3).unwrap();
@@ -149,7 +160,7 @@ fn a_writer_that_is_dropped_leaves_nothing_behind() {
     let disk = Disk::new();
     let path = disk.path(1);
     let mut writer = SegmentWriter::create(&disk.fs, &path, 1, STORE, &[], ORIGIN).unwrap();
-    writer.write_row_group(&in_order(&groups(SEED, &[5]))).unwrap();
+    writer.write_row_group(&in_order(&groups(SEED, &[5])), 1).unwrap();
     assert!(disk.fs.exists(&names::tmp(&path)).unwrap());
     drop(writer);
     let empty = SegmentWriter::create(&disk.fs, &path, 1, STORE, &[], ORIGIN).unwrap();
@@ -166,7 +177,7 @@ fn an_error_of_the_disk_keeps_its_kind() {
         memory.fail_after(calls, Fault::new(std::io::ErrorKind::StorageFull));
         let written = SegmentWriter::create(&disk.fs, &disk.path(1), 1, STORE, &[], ORIGIN)
             .and_then(|mut writer| {
-                writer.write_row_group(&in_order(&groups(SEED, &[20])))?;
+                writer.write_row_group(&in_order(&groups(SEED, &[20])), 1)?;
                 writer.finish()
             });
         memory.heal();

@@ -52,8 +52,13 @@ pub fn run(args: &CompactArgs) -> Result<Outcome, Failure> {
         .segment_bytes_max((bytes / 8).max(SEGMENT_BYTES))
         .open(&args.dir)?;
     let before = store.stats();
-    store.flush()?;
-    store.compact()?;
+    let bar = output::byte_bar(0);
+    let compacted = store.compact_with(|done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    compacted?;
     let after = store.stats();
     store.close()?;
     let report = Report {

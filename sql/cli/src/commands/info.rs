@@ -24,6 +24,7 @@ struct Report<'a> {
     services: Vec<Service>,
     bytes_per_span: Option<f64>,
     segments: u64,
+    segments_to_merge: u64,
     segment_spans: u64,
     segment_bytes: u64,
     unflushed_spans: u64,
@@ -86,6 +87,7 @@ pub fn run(args: &InfoArgs) -> Result<Outcome, Failure> {
         services,
         bytes_per_span: bytes_per_span(&stats),
         segments: stats.segments,
+        segments_to_merge: stats.segments_to_merge,
         segment_spans: stats.segment_spans,
         segment_bytes: stats.segment_bytes,
         unflushed_spans: stats.memtable_spans,
@@ -155,10 +157,14 @@ fn tell(report: &Report<'_>) -> Result<(), Failure> {
     fact(
         "segments",
         format!(
-            "{}: {}, {}",
+            "{}: {}, {}{}",
             count(report.segments),
             things(report.segment_spans, "span"),
-            output::bytes(report.segment_bytes)
+            output::bytes(report.segment_bytes),
+            match report.segments_to_merge {
+                0 => String::new(),
+                due => format!("; {} to be merged", count(due)),
+            }
         ),
     );
     fact(

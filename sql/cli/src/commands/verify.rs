@@ -1,11 +1,9 @@
 //! `amida verify`: every checksum and count of a store.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use amida::{Options, Verification};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use super::{Failure, Outcome, must_be_directory, told};
@@ -45,7 +43,7 @@ struct Problem<'a> {
 pub fn run(args: &VerifyArgs) -> Result<Outcome, Failure> {
     must_be_directory(&args.dir)?;
     let started = Instant::now();
-    let bar = progress();
+    let bar = output::byte_bar(0);
     let found = amida::verify(&args.dir, &Options::default(), |done, total| {
         bar.set_length(total);
         bar.set_position(done);
@@ -55,18 +53,6 @@ pub fn run(args: &VerifyArgs) -> Result<Outcome, Failure> {
     let report = report(&args.dir, &found, started);
     told(if args.json { output::json(&report) } else { tell(&report) })?;
     Ok(if found.is_clean() { Outcome::Good } else { Outcome::Failed })
-}
-
-fn progress() -> ProgressBar {
-    let progress = ProgressBar::new(0);
-    if !std::io::stderr().is_terminal() {
-        progress.set_draw_target(ProgressDrawTarget::hidden());
-    }
-    let template = "{bar:24} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}";
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        progress.set_style(style);
-    }
-    progress
 }
 
 fn report<'a>(dir: &'a Path, found: &'a Verification, started: Instant) -> Report<'a> {

@@ -13,12 +13,11 @@
 //! | write | spans in each format |
 //! | compress | what is written, compressed |
 
-use std::io::IsTerminal;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use amida::Snapshot;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde::{Serialize, Serializer};
 
 use self::args::ExportFormat;
@@ -123,16 +122,14 @@ fn progress(snapshot: &Snapshot, args: &ExportArgs, sink: &Sink) -> ProgressBar 
         && args.trace.is_empty()
         && args.service.is_none()
         && args.from.or(args.to).is_none();
-    let (progress, template) = if is_everything {
-        (ProgressBar::new(snapshot.span_count()), "{bar:24} {human_pos}/{human_len} spans {msg}")
+    let progress = if is_everything {
+        let template = "{bar:24} {human_pos}/{human_len} spans {msg}";
+        output::bar(ProgressBar::new(snapshot.span_count()), template)
     } else {
-        (ProgressBar::new_spinner(), "{spinner} {human_pos} spans {msg}")
+        output::bar(ProgressBar::new_spinner(), "{spinner} {human_pos} spans {msg}")
     };
-    if !std::io::stderr().is_terminal() || sink.is_terminal() {
+    if sink.is_terminal() {
         progress.set_draw_target(ProgressDrawTarget::hidden());
-    }
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        progress.set_style(style);
     }
     progress.enable_steady_tick(Duration::from_millis(200));
     progress

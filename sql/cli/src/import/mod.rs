@@ -17,12 +17,12 @@
 //! | report | what became of each file |
 //! | testing, mutated | text through an importer, for tests; damaged files |
 
-use std::io::{IsTerminal, Read};
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use amida::{Durability, Error, Receipt, Retention, Store};
 use bytes::Bytes;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 
 use self::report::{FileReport, Report};
 use self::sink::Sink;
@@ -69,7 +69,7 @@ pub fn run(args: &ImportArgs) -> Result<Outcome, Failure> {
         .durability(Durability::Os)
         .retention(Retention::forever())
         .open(&args.dir)?;
-    let progress = progress(&sources);
+    let progress = output::byte_bar(sources.iter().map(|source| source.bytes).sum());
     let mut files = Vec::with_capacity(sources.len());
     let mut spans = 0;
     for source in &sources {
@@ -96,18 +96,6 @@ pub fn run(args: &ImportArgs) -> Result<Outcome, Failure> {
 /// Says on standard error at once what is wrong with a file.
 fn tell(source: &Source, error: &str) {
     eprintln!("amida: {}: {}", output::visible(&source.name()), output::visible(error));
-}
-
-fn progress(sources: &[Source]) -> ProgressBar {
-    let progress = ProgressBar::new(sources.iter().map(|source| source.bytes).sum());
-    if !std::io::stderr().is_terminal() {
-        progress.set_draw_target(ProgressDrawTarget::hidden());
-    }
-    let template = "{bar:24} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {msg}";
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        progress.set_style(style);
-    }
-    progress
 }
 
 /// Imports one file.

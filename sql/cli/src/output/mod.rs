@@ -15,6 +15,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::{Serialize, Serializer};
 
 use crate::commands::Failure;
@@ -42,6 +43,23 @@ pub fn say(text: &str) -> Result<(), Failure> {
 pub fn json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value);
     say(&text.map_err(|error| Failure::Because(error.to_string()))?)
+}
+
+/// A bar on standard error that looks like this, where that is a terminal: else nothing is shown.
+pub fn bar(bar: ProgressBar, template: &str) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// A bar for this many bytes; 0 where that is not known yet.
+pub fn byte_bar(bytes: u64) -> ProgressBar {
+    let template = "{bar:24} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {msg}";
+    bar(ProgressBar::new(bytes), template)
 }
 
 /// Columns of the terminal; `None` where standard output is none.
