@@ -2,9 +2,9 @@
 //! the same reasons, the same rows. Documented differences from prost (text that is not UTF-8, deep
 //! nesting) have tests of their own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use amida::{Error, Marks, Store};
+use amida::{Error, Marks, Scope, Store};
 use amida_tests::compare::same_rows;
 use amida_tests::corpus::{self, Corpus, text};
 use amida_tests::mutate::{damage, nested_value, re_encode, spoil_text, wrap};
@@ -73,6 +73,45 @@ fn realistic_requests_agree() {
 #[test]
 fn wild_requests_agree() {
     agrees(&from_seeds(0..1_500, wild));
+}
+
+#[test]
+fn the_catalog_counts_the_keys_of_all_rows() {
+    let store = scratch();
+    let mut corpus = Corpus::new(5);
+    for seed in 0..300 {
+        // Of the wild ones some are refused.
+        let _ = store.append_otlp(wild(seed));
+        assert_eq!(store.append_otlp(corpus.body(20)).unwrap().accepted(), 20);
+    }
+    let snapshot = store.snapshot();
+    let mut expected: BTreeMap<(Scope, String), u64> = BTreeMap::new();
+    for row in rows::of_snapshot(&snapshot) {
+        let texts = [
+            (Scope::Span, row.attributes),
+            (Scope::Resource, row.resource_attributes),
+            (Scope::Scope, row.scope_attributes),
+        ];
+        for (scope, text) in texts {
+            let object: serde_json::Map<String, serde_json::Value> =
+                serde_json::from_str(&text).unwrap();
+            for (key, _) in object {
+                *expected.entry((scope, key)).or_default() += 1;
+            }
+        }
+    }
+    let catalog = snapshot.catalog().unwrap();
+    let scopes = [Scope::Span, Scope::Resource, Scope::Scope];
+    let counted: BTreeMap<(Scope, String), u64> = scopes
+        .into_iter()
+        .flat_map(|scope| catalog.keys(scope).map(move |(key, counts)| (scope, key, counts)))
+        .map(|(scope, key, counts)| ((scope, key.to_owned()), counts.total()))
+        .collect();
+    assert!(expected.len() > 50, "{}", expected.len());
+    let all: BTreeSet<_> = counted.keys().chain(expected.keys()).collect();
+    let differ = all.into_iter().filter(|key| counted.get(key) != expected.get(key));
+    let differ: Vec<_> = differ.map(|k| (k, counted.get(k), expected.get(k))).collect();
+    assert!(differ.is_empty(), "key, counted, expected: {differ:?}");
 }
 
 #[test]
