@@ -9,8 +9,8 @@ use std::time::Duration;
 use amida_benches::stores::{bodies, filled};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
-/// About as many as are flushed at once by default: 24 MiB.
-const SPANS: usize = 49_152;
+/// About as many as are flushed at once by default: 16 MiB.
+const SPANS: usize = 32_768;
 
 fn flush(criterion: &mut Criterion) {
     let bodies = bodies(SPANS);

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 const ROUNDS: usize = 5;
 
 /// As by default.
-const SEAL_BYTES: u64 = 24 << 20;
+const SEAL_BYTES: u64 = 16 << 20;
 
 fn measure(
     what: &str,

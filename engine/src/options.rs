@@ -124,7 +124,7 @@ impl Default for Options {
         Self {
             durability: Durability::Sync,
             retention: Retention::default(),
-            seal_bytes: 24 << 20,
+            seal_bytes: 16 << 20,
             seal_age: Duration::from_secs(60),
             wal_bytes_max: 96 << 20,
             queue_bytes_max: 32 << 20,
@@ -158,7 +158,7 @@ impl Options {
         self
     }
 
-    /// Bytes of requests after which the memtable is sealed and flushed to a segment; 24 MiB by
+    /// Bytes of requests after which the memtable is sealed and flushed to a segment; 16 MiB by
     /// default. A span counts 400 bytes at least.
     pub fn seal_bytes(mut self, bytes: u64) -> Self {
         self.seal_bytes = bytes.max(1);

@@ -7,6 +7,7 @@
 //! | bad_inputs | and of bad directories? |
 //! | bad_requests | and of bad requests? |
 //! | lifecycle | opening, closing, locks, readers beside the writer |
+//! | compaction | what it tells, and what goes on beside it |
 //! | fixtures | are stores of earlier versions read? |
 //! | opening | what opening leaves alone; newer formats, full disks, wrong clocks |
 //! | readers | and when the directory is moved under a reader? |
@@ -36,6 +37,7 @@ mod bad_requests;
 mod bad_spans;
 mod checkpoint;
 mod common;
+mod compaction;
 mod crashes;
 mod damage;
 mod differential;

@@ -3,12 +3,14 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | real | the operating system's files; the only place that names `std::fs` and `memmap2` |
+//! | real | the operating system's files; the only place that names `std::fs` |
 //! | memory | `MemoryFs`: a disk in memory that knows what was synced, with crashes and faults |
 //! | names | every file name of a store |
+//! | buffer | memory that many threads take and few give back |
 //! | blob | `Blob`: checked reads of a sealed file |
 
 mod blob;
+mod buffer;
 mod memory;
 pub mod names;
 mod real;
@@ -20,6 +22,7 @@ use std::path::Path;
 use bytes::Bytes;
 
 pub use self::blob::{BLOCK_BYTES, Blob, BlockTable};
+pub use self::buffer::Buffer;
 pub use self::memory::{CrashModel, Fault, MemoryFs};
 pub use self::real::RealFs;
 use crate::error::Result;

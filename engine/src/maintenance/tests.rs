@@ -1,3 +1,5 @@
+#![allow(clippy::single_range_in_vec_init)] // runs of one merge are ranges of segments
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -313,7 +313,7 @@ impl Inner {
     /// Makes a written group visible and answers its requests.
     fn make_visible(&self, log: &mut Log, group: Vec<Queued>, written: Group, first_sequence: u64) {
         let Group { bytes, payloads, .. } = written;
-        let bytes = Bytes::from(bytes);
+        let bytes = bytes.into_bytes();
         let last_sequence = first_sequence + group.len() as u64 - 1;
         let mut requests = Vec::with_capacity(group.len());
         let mut answers = Vec::with_capacity(group.len());

@@ -137,5 +137,5 @@ fn the_documented_bytes_of_a_log_file_are_the_ones_that_are_written() {
     let writer = WalWriter::create(&*fs, Path::new(STORE), header).unwrap();
     let mut group = writer.group(0);
     writer.add(&mut group, RecordKind::Seal, &[&41_u64.to_le_bytes()]).unwrap();
-    assert_documented("WAL_SEAL_RECORD", &group.bytes);
+    assert_documented("WAL_SEAL_RECORD", group.bytes.as_ref());
 }

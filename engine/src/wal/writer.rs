@@ -9,7 +9,7 @@ use super::format::{
 };
 use crate::codec::crc32;
 use crate::error::{Error, Result};
-use crate::fs::{File, Fs, create_durably, names};
+use crate::fs::{Buffer, File, Fs, create_durably, names};
 
 /// The disk takes new space in steps of this size, so that a sync does not have to write the file's
 /// length each time, and a full disk is noticed before a record is half written.
@@ -31,7 +31,7 @@ pub struct WalWriter {
 #[derive(Debug)]
 pub struct Group {
     /// The bytes to write at the end of the log.
-    pub bytes: Vec<u8>,
+    pub bytes: Buffer,
     /// Where each record's payload stands in `bytes`.
     pub payloads: Vec<Range<usize>>,
     /// Where `bytes` begins in the file.
@@ -74,7 +74,7 @@ impl WalWriter {
     /// Starts a group: nothing is written until `write`.
     pub fn group(&self, capacity: usize) -> Group {
         Group {
-            bytes: Vec::with_capacity(capacity),
+            bytes: Buffer::with_capacity(capacity),
             payloads: Vec::new(),
             at: self.end,
             sequences: 0,
@@ -103,13 +103,15 @@ impl WalWriter {
             },
         };
         let offset = group.at + group.bytes.len() as u64;
-        group.bytes.extend_from_slice(&header.encode(&self.header, offset));
+        group.bytes.extend(&header.encode(&self.header, offset));
         let start = group.bytes.len();
         for piece in pieces {
-            group.bytes.extend_from_slice(piece);
+            group.bytes.extend(piece);
         }
         group.payloads.push(start..group.bytes.len());
-        group.bytes.resize(group.bytes.len().next_multiple_of(ALIGNMENT as usize), 0);
+        let end = group.bytes.len();
+        let padding = end.next_multiple_of(ALIGNMENT as usize) - end;
+        group.bytes.extend(&[0; ALIGNMENT as usize][..padding]);
         group.sequences += 1;
         Ok(())
     }
@@ -123,7 +125,7 @@ impl WalWriter {
             self.file.allocate(step)?;
             self.allocated = step;
         }
-        self.file.write_all_at(&group.bytes, group.at)?;
+        self.file.write_all_at(group.bytes.as_ref(), group.at)?;
         self.end = end;
         self.next_sequence += group.sequences;
         Ok(())

@@ -14,7 +14,8 @@ use datafusion::common::{Result, exec_datafusion_err};
 const EXACT_MAX: usize = 128;
 
 /// Buckets to a power of two.
-const SLOTS: i32 = 128;
+const SLOTS: i32 = 1 << SLOT_BITS;
+const SLOT_BITS: u32 = 7;
 
 /// Below every power of two of a double.
 const EXPONENT_FLOOR: i32 = 1_075;
@@ -118,11 +119,30 @@ pub(crate) struct Histogram {
 }
 
 impl Histogram {
-    /// Adds a value.
+    /// Adds a value; gives the bytes that the heap grew by, or shrank.
     #[inline]
-    pub(crate) fn add(&mut self, domain: Domain, value: i64) {
+    pub(crate) fn add(&mut self, domain: Domain, value: i64) -> isize {
         self.span(value, value);
         self.count += 1;
+        // Nearly all values of many come into a page that there is.
+        if let Some(first) = self.pages.first() {
+            let bucket = domain.bucket(value);
+            let (number, slot) = (bucket >> SLOT_BITS, (bucket & (SLOTS - 1)) as usize);
+            let guess = number.wrapping_sub(first.number) as usize;
+            if let Some(page) = self.pages.get_mut(guess)
+                && page.number == number
+            {
+                page.counts[slot] += 1;
+                return 0;
+            }
+        }
+        let before = self.bytes();
+        self.keep(domain, value);
+        self.bytes().cast_signed() - before.cast_signed()
+    }
+
+    /// Keeps a value that is counted already.
+    fn keep(&mut self, domain: Domain, value: i64) {
         if self.pages.is_empty() {
             if self.values.len() < EXACT_MAX {
                 self.values.push(value);

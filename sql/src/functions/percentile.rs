@@ -201,7 +201,9 @@ impl Percentiles {
             if nulls.is_some_and(|nulls| nulls.is_null(row)) {
                 continue;
             }
-            self.with(group, |histogram| histogram.add(domain, held(row)));
+            if let Some(histogram) = self.groups.get_mut(group) {
+                self.bytes = self.bytes.wrapping_add_signed(histogram.add(domain, held(row)));
+            }
         }
     }
 }

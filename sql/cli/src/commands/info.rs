@@ -142,6 +142,13 @@ fn text(batch: &RecordBatch, row: usize) -> String {
     formatter.map(|formatter| formatter.value(row).to_string()).unwrap_or_default()
 }
 
+fn to_merge(segments: u64) -> String {
+    match segments {
+        0 => String::new(),
+        due => format!("; {} to be merged", output::count(due)),
+    }
+}
+
 fn tell(report: &Report<'_>) -> Result<(), Failure> {
     let (count, things) = (output::count, output::things);
     let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
@@ -161,10 +168,7 @@ fn tell(report: &Report<'_>) -> Result<(), Failure> {
             count(report.segments),
             things(report.segment_spans, "span"),
             output::bytes(report.segment_bytes),
-            match report.segments_to_merge {
-                0 => String::new(),
-                due => format!("; {} to be merged", count(due)),
-            }
+            to_merge(report.segments_to_merge)
         ),
     );
     fact(
