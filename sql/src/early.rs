@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use datafusion::physical_plan::execution_plan::{
+    ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions,
+};
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
 /// Fewest rows that a filter gathers: batches of fewer cost more than they save.
 const ROWS_MIN: usize = 1024;
@@ -33,9 +35,12 @@ pub(crate) fn hand_on_early(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn Exec
     Ok(early.data)
 }
 
-/// Filters in the only chain of inputs.
+/// Filters whose rows come to the sort as they are found: below an aggregation none do.
 fn gather_at_most(node: Arc<dyn ExecutionPlan>, rows: usize) -> Result<Arc<dyn ExecutionPlan>> {
     let [input] = node.children()[..] else { return Ok(node) };
+    if node.pipeline_behavior() != EmissionType::Incremental {
+        return Ok(node);
+    }
     let input = gather_at_most(Arc::clone(input), rows)?;
     let node = node.replace_children(vec![input], SAME)?;
     Ok(match node.downcast_ref::<FilterExec>() {

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use amida::MemoryFs;
+use amida::{CrashModel, Fault, MemoryFs};
 
 use crate::common::{DIR, numbers, one_span, open, options};
 
@@ -32,15 +32,20 @@ fn compaction_says_how_far_it_is_and_what_is_left_to_merge() {
     assert_eq!((store.stats().segments, store.stats().segments_to_merge), (1, 0));
 }
 
-#[test]
-fn what_is_appended_during_a_compaction_is_flushed_in_between() {
-    let fs = MemoryFs::new();
-    let store = options(&fs).segment_bytes_max(1).open(DIR).unwrap();
-    for number in 1..6 {
+/// Three segments: too few for the background to merge, so that only `compact` does.
+fn three_segments(fs: &MemoryFs) {
+    let store = options(fs).open(DIR).unwrap();
+    for number in 1..4 {
         let _ = store.append_otlp(one_span(number)).unwrap();
         store.flush().unwrap();
     }
     store.close().unwrap();
+}
+
+#[test]
+fn what_is_appended_during_a_compaction_is_flushed_in_between() {
+    let fs = MemoryFs::new();
+    three_segments(&fs);
     let store = options(&fs).seal_bytes(1).open(DIR).unwrap();
     let (writer, seen) = (store.clone(), RefCell::new(Vec::new()));
     store
@@ -51,9 +56,46 @@ fn what_is_appended_during_a_compaction_is_flushed_in_between() {
             let _ = writer.append_otlp(one_span(number)).unwrap();
         })
         .unwrap();
-    let expected: Vec<_> = (5..10).map(|segments| (segments, 0)).collect();
-    assert_eq!(seen.into_inner(), expected);
-    assert!(numbers(&store.snapshot()).into_keys().eq((1..6).chain(11..16)));
+    assert_eq!(seen.into_inner(), [(3, 0), (4, 0), (5, 0)]);
+    assert!(numbers(&store.snapshot()).into_keys().eq((1..4).chain(11..14)));
     store.close().unwrap();
-    assert!(numbers(&open(&fs).snapshot()).into_keys().eq((1..6).chain(11..16)));
+    assert!(numbers(&open(&fs).snapshot()).into_keys().eq((1..4).chain(11..14)));
+}
+
+#[test]
+fn a_compaction_with_flushes_in_between_may_fail_at_any_call_and_loses_nothing() {
+    for call in 0.. {
+        let fs = MemoryFs::new();
+        three_segments(&fs);
+        let store = options(&fs).seal_bytes(1).open(DIR).unwrap();
+        let (writer, acknowledged) = (store.clone(), RefCell::new(Vec::from([1, 2, 3])));
+        let compacted = store.compact_with(|_, _| {
+            let number = 8 + acknowledged.borrow().len() as u64;
+            if writer.append_otlp(one_span(number)).is_ok() {
+                acknowledged.borrow_mut().push(number);
+            }
+            if number == 11 {
+                fs.fail_after(call, Fault::os(5).any_call());
+            }
+        });
+        let failed = fs.last_fault();
+        for model in [CrashModel::LoseUnsynced, CrashModel::KeepAll, CrashModel::NamesFirst] {
+            let after = fs.crash(model);
+            let about = format!("call {call}, {failed:?}, {model:?}");
+            let reopened = open(&after);
+            assert!(reopened.recovery().damage.is_empty(), "{about}");
+            let found = numbers(&reopened.snapshot());
+            assert!(found.values().all(|times| *times == 1), "{about}: {found:?}");
+            let acknowledged = acknowledged.borrow();
+            assert!(acknowledged.iter().all(|n| found.contains_key(n)), "{about}: {found:?}");
+            reopened.close().unwrap();
+            let checked = amida::verify(DIR, &options(&after), |_, _| {}).unwrap();
+            assert!(checked.problems.is_empty(), "{about}: {:?}", checked.problems);
+        }
+        if failed.is_none() {
+            compacted.unwrap();
+            assert!(call > 30, "{call}");
+            return;
+        }
+    }
 }

@@ -287,7 +287,8 @@ impl Store {
     }
 
     /// As `compact`; `progress` is told now and then how many bytes of segments were read to be
-    /// merged, and of how many. It must not flush or compact: it would wait for itself.
+    /// merged, and of how many. It must not flush or compact, nor append where the store has no
+    /// threads: it would wait for itself.
     ///
     /// # Errors
     /// As `compact`.

@@ -99,6 +99,11 @@ fn bucket_size(bucket: i32) -> f64 {
     }
 }
 
+/// The place of a bucket in its page.
+fn slot(bucket: i32) -> usize {
+    (bucket & (SLOTS - 1)) as usize
+}
+
 /// Counts of the buckets of about one power of two.
 #[derive(Debug, Clone)]
 struct Page {
@@ -125,16 +130,11 @@ impl Histogram {
         self.span(value, value);
         self.count += 1;
         // Nearly all values of many come into a page that there is.
-        if let Some(first) = self.pages.first() {
-            let bucket = domain.bucket(value);
-            let (number, slot) = (bucket >> SLOT_BITS, (bucket & (SLOTS - 1)) as usize);
-            let guess = number.wrapping_sub(first.number) as usize;
-            if let Some(page) = self.pages.get_mut(guess)
-                && page.number == number
-            {
-                page.counts[slot] += 1;
-                return 0;
-            }
+        if !self.pages.is_empty()
+            && let Some(held) = self.known(domain.bucket(value))
+        {
+            *held += 1;
+            return 0;
         }
         let before = self.bytes();
         self.keep(domain, value);
@@ -165,27 +165,28 @@ impl Histogram {
     }
 
     fn count_in(&mut self, bucket: i32, count: u64) {
-        let number = bucket.div_euclid(SLOTS);
-        let slot = usize::try_from(bucket.rem_euclid(SLOTS)).unwrap_or(0);
-        let at = self.page(number);
-        if let Some(held) = self.pages.get_mut(at).and_then(|page| page.counts.get_mut(slot)) {
+        if let Some(held) = self.known(bucket) {
             *held += count;
+            return;
         }
+        let number = bucket >> SLOT_BITS;
+        let found = self.pages.binary_search_by_key(&number, |page| page.number);
+        let at = found.unwrap_or_else(|at| {
+            self.pages.insert(at, Page { number, counts: Box::new([0; SLOTS as usize]) });
+            at
+        });
+        self.pages[at].counts[slot(bucket)] += count;
     }
 
-    /// The place of a page, which is made if it is not there.
-    fn page(&mut self, number: i32) -> usize {
-        // Mostly there is a page for each power of two between the smallest and the largest.
-        let first = self.pages.first().map_or(number, |page| page.number);
-        let guess = usize::try_from(i64::from(number) - i64::from(first)).unwrap_or(usize::MAX);
-        if self.pages.get(guess).is_some_and(|page| page.number == number) {
-            return guess;
-        }
-        self.pages.binary_search_by_key(&number, |page| page.number).unwrap_or_else(|at| {
-            let counts = Box::new([0; SLOTS as usize]);
-            self.pages.insert(at, Page { number, counts });
-            at
-        })
+    /// The count of a bucket, if its page is where it mostly is: where there is a page for each
+    /// power of two between the smallest and the largest.
+    #[inline]
+    fn known(&mut self, bucket: i32) -> Option<&mut u64> {
+        let number = bucket >> SLOT_BITS;
+        let first = self.pages.first()?.number;
+        let guess = usize::try_from(i64::from(number) - i64::from(first)).ok()?;
+        let page = self.pages.get_mut(guess).filter(|page| page.number == number)?;
+        Some(&mut page.counts[slot(bucket)])
     }
 
     /// The value whose rank is that part of all values, in billionths, rounded up; `None` without
