@@ -1,10 +1,15 @@
 //! The parsed Parquet footer of a segment, and the cache that keeps some of them in memory.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::FOOTER_SIZE;
+use parquet::file::metadata::{
+    FooterTail, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader,
+};
+use parquet::file::reader::Length;
 use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use serde::de::DeserializeOwned;
@@ -13,6 +18,7 @@ use super::format::{
     Header, KEY_COMPLETE, KEY_FORMAT_VERSION, KEY_INGEST_TIMES, KEY_PROMOTED, KEY_SEQUENCES, Origin,
 };
 use super::source::Source;
+use super::thrift;
 use crate::error::{Error, Result};
 use crate::model::catalog::Promoted;
 use crate::model::schema::COLUMN_NAMES;
@@ -41,11 +47,10 @@ impl Footer {
     pub fn read(source: &Source, header: &Header) -> Result<Self> {
         // One check for all of it, before any of it is parsed.
         source.check(header.footer())?;
-        let parser = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Required);
-        let metadata = Arc::new(source.fenced(|| parser.parse_and_finish(source))?);
+        let corrupt = |what: String| Error::corrupt(source.path(), header.footer_offset, what);
+        let metadata = Arc::new(parse(source, corrupt)?);
         let options = ArrowReaderOptions::new();
         let arrow = source.fenced(|| ArrowReaderMetadata::try_new(metadata.clone(), options))?;
-        let corrupt = |what: String| Error::corrupt(source.path(), header.footer_offset, what);
         fits(header, &arrow).map_err(corrupt)?;
         let Keys { promoted, complete, origin } = Keys::read(&metadata).map_err(corrupt)?;
         let complete_in_all = promoted
@@ -65,6 +70,43 @@ impl Footer {
     pub fn metadata(&self) -> &Arc<ParquetMetaData> {
         self.arrow.metadata()
     }
+}
+
+/// Parquet's metadata and page index, each looked over before Parquet's reader gets it.
+fn parse(source: &Source, corrupt: impl Fn(String) -> Error) -> Result<ParquetMetaData> {
+    let file_bytes = source.len();
+    let tail_at = file_bytes.saturating_sub(FOOTER_SIZE as u64);
+    let tail = source.read(tail_at..file_bytes)?;
+    let tail: [u8; FOOTER_SIZE] =
+        tail.as_ref().try_into().map_err(|_| corrupt("no end of a Parquet file".into()))?;
+    let tail = source.fenced(|| FooterTail::try_from(tail))?;
+    let at = tail_at.saturating_sub(tail.metadata_length() as u64);
+    let bytes = source.read(at..tail_at)?;
+    thrift::check_file_metadata(&bytes).map_err(|e| corrupt(format!("the footer has {e}")))?;
+    let metadata = source.fenced(|| ParquetMetaDataReader::decode_metadata(&bytes))?;
+
+    for column in metadata.row_groups().iter().flat_map(|group| group.columns()) {
+        let name = column.column_path();
+        if let Some(range) = range(column.column_index_offset(), column.column_index_length()) {
+            let checked = thrift::check_column_index(&source.read(range)?);
+            checked.map_err(|e| corrupt(format!("the column index of {name} has {e}")))?;
+        }
+        if let Some(range) = range(column.offset_index_offset(), column.offset_index_length()) {
+            let checked = thrift::check_offset_index(&source.read(range)?);
+            checked.map_err(|e| corrupt(format!("the offset index of {name} has {e}")))?;
+        }
+    }
+    let mut parser = ParquetMetaDataReader::new_with_metadata(metadata)
+        .with_page_index_policy(PageIndexPolicy::Required);
+    source.fenced(|| {
+        parser.read_page_indexes(source)?;
+        parser.finish()
+    })
+}
+
+fn range(offset: Option<i64>, length: Option<i32>) -> Option<Range<u64>> {
+    let offset = u64::try_from(offset?).ok()?;
+    Some(offset..offset + u64::try_from(length?).ok()?)
 }
 
 /// The footer must describe what the header does.

@@ -26,6 +26,7 @@
 //! | writer | `SegmentWriter`: encode row groups, or copy them |
 //! | source | Parquet's view of a file, through checked reads |
 //! | footer | the parsed footer, `MetadataCache` |
+//! | thrift | what is looked at in a footer before it is parsed |
 //! | reader | `Segment` |
 //! | rows | rows as span batches |
 //! | examine | everything in a file, read from the disk |
@@ -45,6 +46,7 @@ mod row_group;
 mod rows;
 mod sink;
 mod source;
+mod thrift;
 mod writer;
 
 #[cfg(test)]

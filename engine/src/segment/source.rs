@@ -76,7 +76,8 @@ impl Source {
         self.read(range).map(drop)
     }
 
-    fn read(&self, range: Range<u64>) -> Result<Bytes> {
+    /// The bytes of a range, checked.
+    pub fn read(&self, range: Range<u64>) -> Result<Bytes> {
         match &self.0.way {
             Way::Map => self.0.blob.read(range),
             Way::Disk(file) => self.0.blob.read_from_disk(file.as_ref(), range),
