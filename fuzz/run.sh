@@ -23,21 +23,37 @@ shift $((OPTIND - 1))
 if [ $# -gt 0 ]; then targets=("$@"); else targets=("${all[@]}"); fi
 
 host=$(rustc -vV | sed -n 's/^host: //p')
-features=()
-bins=()
-for target in "${targets[@]}"; do
-    bins+=(--bin "$target")
-    # DataFusion asks for more features of arrow: a folder of its own saves building it in turns.
-    if [ "$target" = sql_plan ]; then features=(--features sql --target-dir target/sql); fi
-done
-# --target keeps these flags from build scripts and macros.
-RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+flags="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
 -Cllvm-args=-sanitizer-coverage-pc-table \
--Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing -Cdebug-assertions" \
-    cargo build --release --target "$host" "${features[@]}" "${bins[@]}"
-built=target/$host/release
-if [ ${#features[@]} -gt 0 ]; then built=target/sql/$host/release; fi
+-Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing -Cdebug-assertions"
+
+# Three folders, because their dependencies are built in three ways: with instruments; without, for
+# store_ops, which is about what the store does with its files and would spend its time in Parquet;
+# and with the features that DataFusion asks for.
+folder() {
+    case $1 in
+        store_ops) echo target/store ;;
+        sql_plan) echo target/sql ;;
+        *) echo target ;;
+    esac
+}
+bins=()
+for target in "${targets[@]}"; do
+    case $target in
+        store_ops)
+            AMIDA_FUZZ_FLAGS=$flags RUSTC_WRAPPER=$PWD/instrument.sh cargo build --release \
+                --target "$host" --target-dir "$(folder store_ops)" --bin store_ops ;;
+        # --target keeps these flags from build scripts and macros.
+        sql_plan)
+            RUSTFLAGS=$flags cargo build --release --target "$host" \
+                --target-dir "$(folder sql_plan)" --features sql --bin sql_plan ;;
+        *) bins+=(--bin "$target") ;;
+    esac
+done
+if [ ${#bins[@]} -gt 0 ]; then
+    RUSTFLAGS=$flags cargo build --release --target "$host" "${bins[@]}"
+fi
 
 for target in "${targets[@]}"; do
     mkdir -p "corpus/$target" artifacts
@@ -51,7 +67,8 @@ for target in "${targets[@]}"; do
         *) longest=512 ;;
     esac
     status=0
-    AMIDA_FUZZ_SEEDS="corpus/$target" "$built/$target" "corpus/$target" \
+    built=$(folder "$target")/$host/release/$target
+    AMIDA_FUZZ_SEEDS="corpus/$target" "$built" "corpus/$target" \
         -runs="$executions" -max_total_time="$seconds" -max_len="$longest" -timeout=10 \
         -rss_limit_mb=2048 -artifact_prefix="artifacts/$target-" -print_final_stats=1 \
         -use_value_profile=0 -reload=0 > "$log" 2>&1 || status=$?

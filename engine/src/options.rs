@@ -116,7 +116,7 @@ pub struct Options {
     pub(crate) create: bool,
     pub(crate) lock_wait: Duration,
     pub(crate) single_threaded: bool,
-    pub(crate) flush_threads: usize,
+    pub(crate) flush_threads: Option<usize>,
 }
 
 impl Default for Options {
@@ -140,7 +140,7 @@ impl Default for Options {
             create: true,
             lock_wait: Duration::ZERO,
             single_threaded: false,
-            flush_threads: available_parallelism().map_or(1, NonZeroUsize::get).min(2),
+            flush_threads: None,
         }
     }
 }
@@ -253,13 +253,17 @@ impl Options {
     /// How many threads decode and encode the spans of one flush, or of what compaction encodes
     /// again; 2 by default, 1 on a machine with one processor.
     pub fn flush_threads(mut self, threads: usize) -> Self {
-        self.flush_threads = threads.max(1);
+        self.flush_threads = Some(threads.max(1));
         self
     }
 
     /// The threads of a flush.
     pub(crate) fn threads(&self) -> usize {
-        if self.single_threaded { 1 } else { self.flush_threads }
+        if self.single_threaded {
+            return 1;
+        }
+        let all = || available_parallelism().map_or(1, NonZeroUsize::get);
+        self.flush_threads.unwrap_or_else(|| all().min(2))
     }
 
     /// The store starts no threads: whoever appends flushes, retains and compacts, when that is
