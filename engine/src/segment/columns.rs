@@ -1,10 +1,10 @@
 //! The columns of a segment file: the span schema's, then the promoted ones; and how each is
 //! encoded.
 //!
-//! What is read for one trace must be cheap to open: a ZSTD reader costs 40 to 55 us a column, a
-//! large dictionary is decoded for every lookup, a page is decompressed for one of its rows. So
-//! only attributes and events are ZSTD, ids have no dictionary, numbers of dictionary entries,
-//! which are packed bits, are not compressed, and what is compressed has small pages.
+//! What is read for one trace must be cheap to open: a large dictionary is decoded for every
+//! look-up, a page is decompressed for one of its rows. So ids have no dictionary, numbers of
+//! dictionary entries, which are packed bits, are not compressed, and what is compressed has small
+//! pages. Promoted columns are not read for a trace: they have large pages, all of them ZSTD.
 
 use std::sync::Arc;
 
@@ -18,19 +18,27 @@ use crate::error::{Error, Result};
 use crate::model::catalog::{Promoted, PromotedType, Scope};
 use crate::model::schema::{COLUMN_NAMES, col, span_schema};
 
-/// Most rows of a page.
-const PAGE_ROWS_MAX: usize = 4096;
-/// Bytes after which a page ends, before compression, where it is worth having more or fewer than
-/// `PAGE_ROWS_MAX` rows. Parquet looks at it after writing up to as many bytes at once: pages have
-/// less than twice as many (or one larger row). Attributes in pages of 128 KiB instead of 64 take
-/// 4.5 bytes a span less, and a look-up a quarter more time (docs/decisions/0004).
-const PAGE_BYTES_MAX: [(usize, usize); 5] = [
-    (col::ATTRIBUTES, 64 << 10),
+/// Most rows of a page. Numbers of dictionary entries are passed over quickly; what is decompressed
+/// or has statistics that exclude rows has smaller pages.
+const PAGE_ROWS_MAX: usize = 16_384;
+/// Rows after which Parquet looks whether a page is full.
+const BATCH_ROWS: usize = 1024;
+/// Bytes after which a page ends, before compression, where it is worth having fewer rows than
+/// `PAGE_ROWS_MAX`. Parquet looks at it after writing up to as many bytes at once: pages have less
+/// than twice as many (or one larger row). What attributes take in pages of other sizes, and at
+/// other levels of ZSTD, is in docs/decisions/0004.
+const PAGE_BYTES_MAX: [(usize, usize); 8] = [
+    (col::ATTRIBUTES, 128 << 10),
     (col::EVENTS, 32 << 10),
     (col::LINKS, 32 << 10),
-    (col::TRACE_ID, 16 << 10),
+    (col::TRACE_ID, 6 << 10),
+    (col::SPAN_ID, 32 << 10),
     (col::PARENT_SPAN_ID, 8 << 10),
+    (col::START_TIME, 16 << 10),
+    (col::DURATION_NS, 16 << 10),
 ];
+/// The level of ZSTD for attributes; all else has the first.
+const ATTRIBUTES_LEVEL: i32 = 6;
 /// Columns that have minima and maxima per page.
 const STATISTICS: [usize; 6] =
     [col::NAME, col::SERVICE_NAME, col::KIND, col::STATUS_CODE, col::START_TIME, col::DURATION_NS];
@@ -65,25 +73,28 @@ pub fn file_schema(promoted: &[Promoted]) -> Result<SchemaRef> {
 }
 
 /// How a file with these promoted columns is encoded. What is not named here has a dictionary, no
-/// compression and no statistics; promoted columns, whose dictionaries may be large, have LZ4.
+/// compression and no statistics.
 pub fn properties(promoted: &[Promoted]) -> WriterProperties {
     let mut builder = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_2_0)
         .set_data_page_row_count_limit(PAGE_ROWS_MAX)
-        .set_write_batch_size(PAGE_ROWS_MAX)
+        .set_write_batch_size(BATCH_ROWS)
         .set_max_row_group_row_count(None)
         .set_compression(Compression::UNCOMPRESSED)
         .set_statistics_enabled(EnabledStatistics::None);
     let zstd = Compression::ZSTD(ZstdLevel::default());
+    let level = ZstdLevel::try_new(ATTRIBUTES_LEVEL).expect("a level that ZSTD has");
+    let attributes = Compression::ZSTD(level);
     for (column, encoding, codec) in [
         // Neighbours are the same, or share nothing.
         (col::TRACE_ID, Encoding::DELTA_BYTE_ARRAY, Compression::LZ4_RAW),
         // Random bytes, which nothing makes smaller; but children of one parent follow one another.
         (col::SPAN_ID, Encoding::PLAIN, Compression::UNCOMPRESSED),
         (col::PARENT_SPAN_ID, Encoding::PLAIN, Compression::LZ4_RAW),
-        (col::START_TIME, Encoding::DELTA_BINARY_PACKED, Compression::UNCOMPRESSED),
-        (col::DURATION_NS, Encoding::DELTA_BINARY_PACKED, Compression::UNCOMPRESSED),
-        (col::ATTRIBUTES, Encoding::PLAIN, zstd),
+        // The high bytes of neighbours are the same, the low ones random.
+        (col::START_TIME, Encoding::BYTE_STREAM_SPLIT, zstd),
+        (col::DURATION_NS, Encoding::BYTE_STREAM_SPLIT, zstd),
+        (col::ATTRIBUTES, Encoding::PLAIN, attributes),
         (col::EVENTS, Encoding::PLAIN, zstd),
         (col::LINKS, Encoding::PLAIN, Compression::LZ4_RAW),
     ] {
@@ -106,7 +117,7 @@ pub fn properties(promoted: &[Promoted]) -> WriterProperties {
         // A name with dots is one part of a path here, not several.
         let path = ColumnPath::from(key.column_name());
         builder = builder
-            .set_column_compression(path.clone(), Compression::LZ4_RAW)
+            .set_column_compression(path.clone(), zstd)
             .set_column_statistics_enabled(path, EnabledStatistics::Page);
     }
     builder.build()

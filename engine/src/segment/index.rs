@@ -155,9 +155,10 @@ impl TraceIndex {
         let mut probes = 0;
         while low < high {
             let span = high - low;
-            let guess = if probes < INTERPOLATION_PROBES && above > below {
-                let along = u128::from(wanted.saturating_sub(below)) * span as u128;
-                let step = along / u128::from(above - below);
+            let guess = if probes < INTERPOLATION_PROBES {
+                // The upper halves are exact enough, and their product with a number of rows fits.
+                let (along, of) = (wanted.saturating_sub(below) >> 32, (above - below) >> 32);
+                let step = along.saturating_mul(span as u64) / (of + 1);
                 low + usize::try_from(step).unwrap_or(usize::MAX).min(span - 1)
             } else {
                 low + span / 2

@@ -29,6 +29,7 @@
 //! | thrift | what is looked at in a footer before it is parsed |
 //! | reader | `Segment` |
 //! | rows | rows as span batches |
+//! | pages | pages of row groups, decompressed |
 //! | examine | everything in a file, read from the disk |
 //! | partial | reading around damage: `Missing` |
 
@@ -39,6 +40,7 @@ mod footer;
 mod format;
 mod ids;
 mod index;
+mod pages;
 mod partial;
 mod promote;
 mod reader;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use parquet::file::metadata::ParquetMetaData;
 
@@ -50,7 +51,7 @@ pub struct Segment {
     header: Header,
     cache: Arc<MetadataCache>,
     cache_key: u64,
-    index: OnceLock<Arc<TraceIndex>>,
+    index: OnceLock<TraceIndex>,
     obsolete: AtomicBool,
     damage: OnceLock<Error>,
 }
@@ -136,6 +137,14 @@ impl Segment {
     /// `Corrupt` when the footer is damaged.
     pub fn metadata(&self) -> Result<Arc<ParquetMetaData>> {
         self.footer().map(|footer| footer.metadata().clone())
+    }
+
+    /// The columns of the file: those of a span, then the promoted ones.
+    ///
+    /// # Errors
+    /// As `metadata`.
+    pub fn schema(&self) -> Result<SchemaRef> {
+        self.footer().map(|footer| footer.arrow.schema().clone())
     }
 
     /// The promoted keys of the file, in the order of their columns.
@@ -318,9 +327,9 @@ impl Segment {
     }
 
     /// The trace-ID index; built from the ids when the stored one is damaged.
-    pub(super) fn index(&self) -> Result<Arc<TraceIndex>> {
+    pub(super) fn index(&self) -> Result<&TraceIndex> {
         if let Some(index) = self.index.get() {
-            return Ok(index.clone());
+            return Ok(index);
         }
         let stored = self.blob.read(self.header.index()).map(TraceIndex::decode);
         let index = match stored {
@@ -337,7 +346,7 @@ impl Segment {
                 ids::build_index(&self.blob, &*self.footer()?)?
             }
         };
-        Ok(self.index.get_or_init(|| Arc::new(index)).clone())
+        Ok(self.index.get_or_init(|| index))
     }
 
     /// A reader of the file for Parquet.

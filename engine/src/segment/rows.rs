@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
-};
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
+use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
 use super::constant::Constant;
 use super::footer::Footer;
+use super::pages::Groups;
 use super::partial::LeftOut;
 use super::reader::Segment;
 use super::source::Source;
@@ -69,19 +68,17 @@ impl Rows {
         // Arrays are made for a whole batch: a small one, for few rows.
         let rows = selection.as_ref().map_or(BATCH_ROWS, RowSelection::row_count);
         let mask = ProjectionMask::roots(footer.arrow.parquet_schema(), columns.iter().copied());
+        let groups = Groups { source: source.clone(), metadata: footer.metadata().clone(), groups };
         let reader = source.fenced(|| {
-            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
-                source.clone(),
-                footer.arrow.clone(),
+            let fields = footer.arrow.schema().fields();
+            let levels =
+                parquet_to_arrow_field_levels(footer.arrow.parquet_schema(), mask, Some(fields))?;
+            ParquetRecordBatchReader::try_new_with_row_groups(
+                &levels,
+                &groups,
+                rows.clamp(1, BATCH_ROWS),
+                selection,
             )
-            .with_row_groups(groups)
-            .with_projection(mask)
-            .with_batch_size(rows.clamp(1, BATCH_ROWS));
-            match selection {
-                Some(selection) => builder.with_row_selection(selection),
-                None => builder,
-            }
-            .build()
         })?;
         Ok(Self { source, reader, constants: Vec::new(), failed: false })
     }

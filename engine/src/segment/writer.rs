@@ -177,7 +177,7 @@ impl SegmentWriter {
         self.count(from.rows(), groups, min, max)?;
         self.broken = true;
         let rows = u32::try_from(from.rows()).unwrap_or(u32::MAX);
-        self.index.append(&*from.index()?, rows);
+        self.index.append(from.index()?, rows);
         self.complete.extend(footer.complete.iter().cloned());
         let source = Source::disk(from.blob(), self.fs.open(from.path())?);
         let copied = source.fenced(|| {
