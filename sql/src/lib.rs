@@ -25,7 +25,7 @@
 //! | durations | durations as people write them, and as they are printed |
 //! | mistakes/, place | unknown names and what was meant, and where in the text |
 //! | notes, renames | what an answer may have missed: keys that no span has, renamed keys |
-//! | early | the newest rows without reading all |
+//! | early, share | the newest rows without reading all; one histogram for several percentiles |
 //! | rows, deadline, watch, error | the answer, its time limit, what can go wrong |
 
 mod analyzer;
@@ -48,6 +48,7 @@ mod rewrite;
 mod role;
 mod rows;
 mod session;
+mod share;
 mod source;
 mod views;
 mod watch;

@@ -37,6 +37,7 @@ use crate::notes::notes;
 use crate::planner::AttributePlanner;
 use crate::provider::{BoundSnapshot, KeyTable, STORE_URL, SpanTable, around_damage};
 use crate::rows::Rows;
+use crate::share::SharePercentiles;
 use crate::source::Source;
 use crate::views::views;
 use crate::watch::watch;
@@ -278,9 +279,12 @@ pub(crate) fn with_rules(
     analyzer.rules.insert(0, Arc::new(SpanRule::new(catalog)));
     let optimizer = builder.optimizer().get_or_insert_with(Optimizer::new);
     simplify_pushed_filters(optimizer);
-    let name_join_keys = Arc::new(NameJoinKeys);
-    if optimizer.rules.iter().all(|rule| rule.name() != name_join_keys.name()) {
-        optimizer.rules.push(name_join_keys);
+    let ours: [Arc<dyn OptimizerRule + Send + Sync>; 2] =
+        [Arc::new(NameJoinKeys), Arc::new(SharePercentiles)];
+    for rule in ours {
+        if optimizer.rules.iter().all(|known| known.name() != rule.name()) {
+            optimizer.rules.push(rule);
+        }
     }
     builder
 }

@@ -36,6 +36,7 @@ mod guard;
 mod ids;
 mod keys;
 mod names;
+mod newest;
 mod notes;
 mod partial;
 mod percentiles;

@@ -297,3 +297,60 @@ async fn attributes_of_several_types_are_read_as_numbers() {
     let table = rows.expect("planned").collect().await.expect("rows");
     assert_eq!(lines(table.batches()), ["2"]);
 }
+
+#[tokio::test]
+async fn percentiles_of_the_same_values_share_a_histogram_and_answer_as_each_alone() {
+    let mut dice = Dice(12);
+    let specs: Vec<Spec> = (1..=3_000)
+        .map(|n| {
+            let ns = 1_000 + i64::try_from(dice.next() % 90_000_000).expect("small");
+            let span = span(["web", "shop", "db"][(n % 3) as usize], n / 4, n, 0).lasting(ns);
+            let span = span.with("size", json!(dice.next() % 5_000));
+            if n % 7 == 0 { span.error() } else { span }
+        })
+        .collect();
+    let store = store(&specs);
+    let s = Session::new(&store);
+    let calls = [
+        "p50(duration)",
+        "p95(duration) FILTER (WHERE is_error)",
+        "count(*)",
+        "p99(duration)",
+        "percentile(duration, 0.123)",
+        "p50(attributes['size'])",
+        "p50(duration) FILTER (WHERE is_error)",
+        "max(duration)",
+        "p999(attributes['size'])",
+        "p75(duration_ms)",
+    ];
+    for (grouped, by) in [("service_name", "GROUP BY service_name"), ("'all'", "")] {
+        let together = format!("SELECT {grouped}, {} FROM spans {by}", calls.join(", "));
+        let plan = ask(&s, &format!("EXPLAIN {together}")).await.join("\n");
+        let calls_made = plan.lines().find(|line| line.contains("Aggregate:")).expect("one");
+        // Three histograms for seven calls; one call stays alone.
+        assert_eq!(calls_made.matches("percentiles(").count(), 3, "{plan}");
+        let mut alone = Vec::new();
+        for call in calls {
+            alone.push(ask_sorted(&s, &format!("SELECT {grouped}, {call} FROM spans {by}")).await);
+        }
+        let rows = ask_sorted(&s, &together).await;
+        assert_eq!(rows.len(), if by.is_empty() { 1 } else { 3 });
+        for (at, row) in rows.iter().enumerate() {
+            let cells: Vec<&str> = row.split('|').collect();
+            for (call, alone) in cells[1..].iter().zip(&alone) {
+                assert_eq!(format!("{}|{call}", cells[0]), alone[at]);
+            }
+        }
+    }
+    // Names and units are those of the calls.
+    let sql = "SELECT p50(duration), p99(duration) AS slow FROM spans HAVING p95(duration) > '1ms'";
+    let shown = s.query(sql).await.expect("planned").collect().await.expect("read").to_string();
+    assert!(shown.contains("p50(") && shown.contains("slow") && shown.contains("ms"), "{shown}");
+    let none = "SELECT p50(duration), p99(duration) FROM spans WHERE name = 'no such'";
+    let of_one = "SELECT p50(duration) FROM spans WHERE name = 'no such'";
+    let alone = ask(&s, of_one).await.join("");
+    assert_eq!(ask(&s, none).await, [format!("{alone}|{alone}")]);
+    let sets = "SELECT service_name, p50(duration), p99(duration) FROM spans
+                GROUP BY GROUPING SETS ((service_name), ())";
+    assert_eq!(ask(&s, sets).await.len(), 4);
+}

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, DurationNanosecondArray, Float64Array, Int64Array,
+    StructArray,
 };
 use datafusion::arrow::datatypes::{
-    DataType, DurationNanosecondType, Field, FieldRef, Float64Type, Int64Type,
+    DataType, DurationNanosecondType, Field, FieldRef, Fields, Float64Type, Int64Type,
 };
 use datafusion::common::{Result, ScalarValue, exec_datafusion_err, exec_err, plan_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -67,34 +68,64 @@ fn billionths(rank: &ScalarValue) -> Result<u32> {
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Percentile {
     name: &'static str,
-    /// `None`: the second argument.
-    billionths: Option<u32>,
+    ranks: Ranks,
     signature: Signature,
+}
+
+/// Which part of the values is at most an answer, in billionths.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Ranks {
+    One(u32),
+    /// The second argument.
+    Argument,
+    /// The answer is a struct of one answer each, named by their places.
+    Several(Vec<u32>),
 }
 
 impl Percentile {
     /// All of them as DataFusion takes them.
     pub(crate) fn udafs() -> impl Iterator<Item = AggregateUDF> {
-        let fixed = FIXED.into_iter().map(|(name, part)| (name, Some(part)));
-        fixed.chain([(ANY, None)]).map(|(name, billionths)| {
+        let fixed = FIXED.into_iter().map(|(name, part)| (name, Ranks::One(part)));
+        fixed.chain([(ANY, Ranks::Argument)]).map(|(name, ranks)| {
             let signature = Signature::user_defined(Volatility::Immutable);
-            AggregateUDF::from(Self { name, billionths, signature })
+            AggregateUDF::from(Self { name, ranks, signature })
         })
     }
 
+    /// A function that gives the answers to several ranks, as a struct.
+    pub(crate) fn several(ranks: Vec<u32>) -> AggregateUDF {
+        let signature = Signature::user_defined(Volatility::Immutable);
+        AggregateUDF::from(Self { name: "percentiles", ranks: Ranks::Several(ranks), signature })
+    }
+
+    /// The rank that a call with these arguments asks for, if it is one.
+    pub(crate) fn rank(&self, args: &[Expr]) -> Option<u32> {
+        match (&self.ranks, args) {
+            (Ranks::One(rank), [_]) => Some(*rank),
+            (Ranks::Argument, [_, Expr::Literal(rank, _)]) => billionths(rank).ok(),
+            _ => None,
+        }
+    }
+
     fn groups(&self, args: &AccumulatorArgs) -> Result<Percentiles> {
-        let billionths = match (self.billionths, args.exprs) {
-            (Some(billionths), _) => billionths,
-            (None, [_, rank]) => match literal(rank) {
-                Some(rank) => billionths(rank)?,
+        let ranks = match (&self.ranks, args.exprs) {
+            (Ranks::One(rank), _) => vec![*rank],
+            (Ranks::Several(ranks), _) => ranks.clone(),
+            (Ranks::Argument, [_, rank]) => match literal(rank) {
+                Some(rank) => vec![billionths(rank)?],
                 None => {
                     return plan_err!("percentile takes a literal, as in percentile(x, 0.95)");
                 }
             },
-            (None, _) => return plan_err!("percentile takes two arguments"),
+            (Ranks::Argument, _) => return plan_err!("percentile takes two arguments"),
         };
         let answer = args.return_field.data_type().clone();
-        Ok(Percentiles { billionths, answer, groups: Vec::new(), bytes: 0 })
+        let values = match &answer {
+            DataType::Struct(fields) => fields.first().map(|field| field.data_type().clone()),
+            _ => None,
+        };
+        let values = values.unwrap_or_else(|| answer.clone());
+        Ok(Percentiles { ranks, values, answer, groups: Vec::new(), bytes: 0 })
     }
 }
 
@@ -113,13 +144,13 @@ impl AggregateUDFImpl for Percentile {
 
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
         let name = self.name;
-        let (value, rank) = match (arg_types, self.billionths) {
-            ([value], Some(_)) => (value, None),
-            ([value, _], None) => (value, Some(DataType::Float64)),
-            (_, Some(_)) => return plan_err!("{name} takes one argument, as in {name}(duration)"),
-            (_, None) => {
+        let (value, rank) = match (arg_types, &self.ranks) {
+            ([value, _], Ranks::Argument) => (value, Some(DataType::Float64)),
+            (_, Ranks::Argument) => {
                 return plan_err!("percentile takes two, as in percentile(duration, 0.95)");
             }
+            ([value], _) => (value, None),
+            _ => return plan_err!("{name} takes one argument, as in {name}(duration)"),
         };
         let value = match value {
             DataType::UInt64 => DataType::Float64,
@@ -144,8 +175,15 @@ impl AggregateUDFImpl for Percentile {
 
     fn return_field(&self, arg_fields: &[FieldRef]) -> Result<FieldRef> {
         let Some(value) = arg_fields.first() else { return exec_err!("{} of nothing", self.name) };
-        let field = Field::new(self.name, value.data_type().clone(), true);
-        Ok(Arc::new(Role::keep(value, field)))
+        let answer =
+            |name: &str| Role::keep(value, Field::new(name, value.data_type().clone(), true));
+        Ok(Arc::new(match &self.ranks {
+            Ranks::Several(ranks) => {
+                let answers: Fields = (0..ranks.len()).map(|at| answer(&at.to_string())).collect();
+                Field::new(self.name, DataType::Struct(answers), false)
+            }
+            _ => answer(self.name),
+        }))
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
@@ -172,8 +210,10 @@ impl AggregateUDFImpl for Percentile {
 /// A histogram a group.
 #[derive(Debug)]
 struct Percentiles {
-    billionths: u32,
-    /// The type of values and answers: BIGINT, DOUBLE or duration.
+    ranks: Vec<u32>,
+    /// The type of the values: BIGINT, DOUBLE or duration.
+    values: DataType,
+    /// The same, or a struct of as many as there are ranks.
     answer: DataType,
     groups: Vec<Histogram>,
     /// On the heap of the histograms.
@@ -182,7 +222,7 @@ struct Percentiles {
 
 impl Percentiles {
     fn domain(&self) -> Domain {
-        if self.answer == DataType::Float64 { Domain::Float } else { Domain::Int }
+        if self.values == DataType::Float64 { Domain::Float } else { Domain::Int }
     }
 
     /// Changes one group, and counts what that takes.
@@ -208,10 +248,26 @@ impl Percentiles {
     }
 }
 
+impl Percentiles {
+    /// The answers of the first `n` groups to one rank.
+    fn at(&self, rank: u32, n: usize) -> ArrayRef {
+        let domain = self.domain();
+        let held = self.groups.iter().take(n).map(|group| group.quantile(domain, rank));
+        match &self.values {
+            DataType::Float64 => {
+                Arc::new(held.map(|held| held.map(double)).collect::<Float64Array>())
+            }
+            DataType::Int64 => Arc::new(held.collect::<Int64Array>()),
+            _ => Arc::new(held.collect::<DurationNanosecondArray>()),
+        }
+    }
+}
+
 impl Groups for Percentiles {
     fn fresh(&self) -> Self {
-        let (billionths, answer) = (self.billionths, self.answer.clone());
-        Self { billionths, answer, groups: Vec::new(), bytes: 0 }
+        let (ranks, values, answer) =
+            (self.ranks.clone(), self.values.clone(), self.answer.clone());
+        Self { ranks, values, answer, groups: Vec::new(), bytes: 0 }
     }
 
     fn len(&self) -> usize {
@@ -260,15 +316,13 @@ impl Groups for Percentiles {
     }
 
     fn answers(&self, n: usize) -> Result<ArrayRef> {
-        let (domain, part) = (self.domain(), self.billionths);
-        let held = self.groups.iter().take(n).map(|group| group.quantile(domain, part));
-        Ok(match &self.answer {
-            DataType::Float64 => {
-                Arc::new(held.map(|held| held.map(double)).collect::<Float64Array>())
+        let mut answers: Vec<ArrayRef> = self.ranks.iter().map(|rank| self.at(*rank, n)).collect();
+        match &self.answer {
+            DataType::Struct(fields) => {
+                Ok(Arc::new(StructArray::try_new(fields.clone(), answers, None)?))
             }
-            DataType::Int64 => Arc::new(held.collect::<Int64Array>()),
-            _ => Arc::new(held.collect::<DurationNanosecondArray>()),
-        })
+            _ => answers.pop().ok_or_else(|| exec_datafusion_err!("a percentile of no rank")),
+        }
     }
 
     fn forget(&mut self, n: usize) {

@@ -10,7 +10,6 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::Operator;
-use datafusion::parquet::arrow::parquet_to_arrow_schema;
 use datafusion::physical_expr::expressions::{
     BinaryExpr, Column, InListExpr, LikeExpr, Literal, cast, in_list,
 };
@@ -30,10 +29,8 @@ const COMPLETE_KEY: &str = "amida.complete";
 /// The schema of a segment's file: what the table has, and the promoted columns, those marked that
 /// are complete.
 pub(crate) fn file_schema(segment: &Segment, table: &Schema) -> Result<SchemaRef> {
-    let metadata = segment.metadata().map_err(engine_error)?;
     let complete = segment.complete_columns().map_err(engine_error)?;
-    let file = metadata.file_metadata();
-    let schema = parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata())?;
+    let schema = segment.schema().map_err(engine_error)?;
     let mut fields = Vec::with_capacity(schema.fields().len());
     for field in schema.fields() {
         let mut metadata = match table.field_with_name(field.name()) {

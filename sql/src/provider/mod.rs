@@ -9,11 +9,13 @@
 //! | reader | Parquet bytes through the engine, checked |
 //! | keys | `KeyTable`: the catalog of attribute keys |
 //! | partial | scans around damaged row groups |
+//! | pieces | scans in pieces, the newest first |
 //! | adapter | per file: promoted columns for attributes, bytes for hex ids |
 
 mod adapter;
 mod keys;
 mod partial;
+mod pieces;
 mod pushdown;
 mod reader;
 mod scan;
@@ -23,6 +25,8 @@ use amida::Snapshot;
 
 pub(crate) use self::keys::KeyTable;
 pub(crate) use self::partial::around_damage;
+pub(crate) use self::pieces::newest_in_pieces;
+pub(crate) use self::scan::SpanScanExec;
 pub(crate) use self::table::SpanTable;
 
 /// The snapshot that one statement sees, wherever it names a table.
