@@ -39,6 +39,11 @@ const PAGE_BYTES_MAX: [(usize, usize); 8] = [
 ];
 /// The level of ZSTD for attributes; all else has the first.
 const ATTRIBUTES_LEVEL: i32 = 6;
+/// Other readers do not know the trace-ID index: a Bloom filter tells them which row groups do not
+/// have a trace. It is wrong for one in a hundred, and as large as the traces of its row group need,
+/// of which there are at most so many.
+const BLOOM_WRONG: f64 = 0.01;
+const BLOOM_TRACES_MAX: u64 = 1 << 17;
 /// Columns that have minima and maxima per page.
 const STATISTICS: [usize; 6] =
     [col::NAME, col::SERVICE_NAME, col::KIND, col::STATUS_CODE, col::START_TIME, col::DURATION_NS];
@@ -103,7 +108,11 @@ pub fn properties(promoted: &[Promoted]) -> WriterProperties {
             .set_column_encoding(path(column), encoding)
             .set_column_compression(path(column), codec);
     }
-    builder = builder.set_column_compression(path(col::RESOURCE_ATTRIBUTES), Compression::LZ4_RAW);
+    builder = builder
+        .set_column_compression(path(col::RESOURCE_ATTRIBUTES), Compression::LZ4_RAW)
+        .set_column_bloom_filter_enabled(path(col::TRACE_ID), true)
+        .set_column_bloom_filter_fpp(path(col::TRACE_ID), BLOOM_WRONG)
+        .set_column_bloom_filter_max_ndv(path(col::TRACE_ID), BLOOM_TRACES_MAX);
     for (column, bytes) in PAGE_BYTES_MAX {
         builder = builder.set_column_data_page_size_limit(path(column), bytes);
     }

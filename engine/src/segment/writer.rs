@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, ArrowWriterOptions};
+use parquet::bloom_filter::Sbbf;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
@@ -206,7 +207,7 @@ impl SegmentWriter {
                 bytes_written: u64::try_from(column.compressed_size())?,
                 rows_written: u64::try_from(from.num_rows())?,
                 metadata: column.clone(),
-                bloom_filter: None,
+                bloom_filter: Sbbf::read_from_column_chunk(column, source)?,
                 column_index: column_index.filter(|i| !matches!(i, ColumnIndexMetaData::NONE)),
                 offset_index: offset_index.and_then(|index| index.get(at)).cloned(),
             };

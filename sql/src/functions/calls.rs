@@ -133,7 +133,7 @@ impl Traces {
     /// Spans by id, of each id the one that is its parent for others: the earliest.
     fn parents(&self, spans: &[Span]) -> Vec<Span> {
         let mut parents = spans.to_vec();
-        parents.sort_by(|a, b| {
+        parents.sort_unstable_by(|a, b| {
             let name = |span: &Span| self.name(span.service);
             (a.id, a.start_ns).cmp(&(b.id, b.start_ns)).then_with(|| name(a).cmp(name(b)))
         });
@@ -184,23 +184,17 @@ impl Groups for Traces {
     fn merge(&mut self, states: &[ArrayRef], chosen: &Chosen<'_>) -> Result<()> {
         let states = states.first().and_then(|s| s.as_binary_opt::<i64>()).ok_or_else(wrong)?;
         for (row, group) in chosen.iter() {
-            let mut bytes = states.value(row);
-            while !bytes.is_empty() {
-                let (span, name) = decode(&mut bytes).ok_or_else(wrong)?;
-                let service = self.service(name);
-                self.push(group, Span { service, ..span });
-            }
+            self.decode(states.value(row), group).ok_or_else(wrong)?;
         }
         Ok(())
     }
 
     fn states(&self, n: usize) -> Result<Vec<ArrayRef>> {
-        let mut out = LargeBinaryBuilder::new();
-        let mut bytes = Vec::new();
+        let spans: usize = self.groups.iter().take(n).map(Vec::len).sum();
+        let mut out = LargeBinaryBuilder::with_capacity(n, spans * SPAN_BYTES);
+        let mut encoder = Encoder::of(self);
         for spans in self.groups.iter().take(n) {
-            bytes.clear();
-            spans.iter().for_each(|span| encode(&mut bytes, span, self.name(span.service)));
-            out.append_value(&bytes);
+            out.append_value(encoder.encode(spans));
         }
         Ok(vec![Arc::new(out.finish())])
     }
@@ -282,33 +276,87 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Numbers in little-endian order, then the name with its length.
-fn encode(out: &mut Vec<u8>, span: &Span, name: &str) {
-    out.extend(span.id.to_le_bytes());
-    out.extend(span.parent.unwrap_or_default().to_le_bytes());
-    out.extend(span.start_ns.to_le_bytes());
-    out.extend(span.duration_ns.to_le_bytes());
-    out.push(u8::from(span.parent.is_some()) | u8::from(span.is_error) << 1);
-    out.extend((name.len() as u64).to_le_bytes());
-    out.extend(name.as_bytes());
+/// Of a span: four numbers, flags, and the place of its service's name.
+const SPAN_BYTES: usize = 4 * 8 + 1 + 4;
+
+/// Writes spans of a trace: how many services it has and their names, each with its length, then
+/// the spans. All numbers are little-endian.
+struct Encoder<'a> {
+    traces: &'a Traces,
+    /// For each service the last trace that it was met in, and its place among the names there.
+    places: Vec<(u64, u32)>,
+    trace: u64,
+    names: Vec<u32>,
+    bytes: Vec<u8>,
 }
 
-fn decode<'a>(bytes: &mut &'a [u8]) -> Option<(Span, &'a str)> {
-    fn number(bytes: &mut &[u8]) -> Option<u64> {
-        let (number, rest) = bytes.split_first_chunk()?;
-        *bytes = rest;
-        Some(u64::from_le_bytes(*number))
+impl<'a> Encoder<'a> {
+    fn of(traces: &'a Traces) -> Self {
+        let places = vec![(0, 0); traces.services.len()];
+        Self { traces, places, trace: 0, names: Vec::new(), bytes: Vec::new() }
     }
-    let id = number(bytes)?;
-    let parent = number(bytes)?;
-    let start_ns = number(bytes)?.cast_signed();
-    let duration_ns = number(bytes)?.cast_signed();
-    let (flags, rest) = bytes.split_first()?;
-    *bytes = rest;
-    let len = usize::try_from(number(bytes)?).ok()?;
-    let (name, rest) = bytes.split_at_checked(len)?;
-    *bytes = rest;
-    let parent = (flags & 1 == 1).then_some(parent);
-    let span = Span { id, parent, start_ns, duration_ns, service: 0, is_error: flags & 2 == 2 };
-    Some((span, std::str::from_utf8(name).ok()?))
+
+    fn encode(&mut self, spans: &[Span]) -> &[u8] {
+        self.trace += 1;
+        self.names.clear();
+        for span in spans {
+            let Some(place) = self.places.get_mut(span.service as usize) else { continue };
+            if place.0 != self.trace {
+                *place = (self.trace, self.names.len() as u32);
+                self.names.push(span.service);
+            }
+        }
+        self.bytes.clear();
+        self.bytes.extend((self.names.len() as u32).to_le_bytes());
+        for service in &self.names {
+            let name = self.traces.name(*service);
+            self.bytes.extend((name.len() as u64).to_le_bytes());
+            self.bytes.extend(name.as_bytes());
+        }
+        for span in spans {
+            let place = self.places.get(span.service as usize).map_or(0, |place| place.1);
+            self.bytes.extend(span.id.to_le_bytes());
+            self.bytes.extend(span.parent.unwrap_or_default().to_le_bytes());
+            self.bytes.extend(span.start_ns.to_le_bytes());
+            self.bytes.extend(span.duration_ns.to_le_bytes());
+            self.bytes.push(u8::from(span.parent.is_some()) | u8::from(span.is_error) << 1);
+            self.bytes.extend(place.to_le_bytes());
+        }
+        &self.bytes
+    }
+}
+
+impl Traces {
+    /// Adds what `Encoder` wrote to a group.
+    fn decode(&mut self, bytes: &[u8], group: usize) -> Option<()> {
+        let (count, mut bytes) = bytes.split_first_chunk()?;
+        let mut services = Vec::new();
+        for _ in 0..u32::from_le_bytes(*count) {
+            let (len, rest) = bytes.split_first_chunk()?;
+            let len = usize::try_from(u64::from_le_bytes(*len)).ok()?;
+            let (name, rest) = rest.split_at_checked(len)?;
+            services.push(self.service(std::str::from_utf8(name).ok()?));
+            bytes = rest;
+        }
+        let (encoded, []) = bytes.as_chunks::<SPAN_BYTES>() else { return None };
+        let spans = self.groups.get_mut(group)?;
+        let before = spans.capacity();
+        spans.reserve(encoded.len());
+        self.bytes += (spans.capacity() - before) * size_of::<Span>();
+        for span in encoded {
+            let (numbers, rest) = span.as_chunks::<8>();
+            let [id, parent, start, duration] = numbers else { return None };
+            let (flags, place) = rest.split_first()?;
+            let place = u32::from_le_bytes(place.try_into().ok()?);
+            spans.push(Span {
+                id: u64::from_le_bytes(*id),
+                parent: (flags & 1 == 1).then_some(u64::from_le_bytes(*parent)),
+                start_ns: i64::from_le_bytes(*start),
+                duration_ns: i64::from_le_bytes(*duration),
+                service: *services.get(place as usize)?,
+                is_error: flags & 2 == 2,
+            });
+        }
+        Some(())
+    }
 }

@@ -1,6 +1,9 @@
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Float64Type, Int64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::properties::ReaderProperties;
+use parquet::file::reader::FileReader;
+use parquet::file::serialized_reader::{ReadOptionsBuilder, SerializedFileReader};
 
 use super::*;
 use crate::error::Error;
@@ -94,6 +97,37 @@ fn any_parquet_reader_sees_the_spans_and_the_promoted_columns() {
         assert_eq!(nans.is_valid(row) && nans.value(row).is_nan(), attribute("nan").is_some());
     }
     assert_eq!(column("attr.absent").null_count(), whole.len());
+}
+
+#[test]
+fn other_readers_learn_which_row_groups_lack_a_trace_before_and_after_a_merge() {
+    let disk = Disk::new();
+    let groups = groups(SEED + 8, &[60, 45]);
+    let segment = disk.write(1, &groups, &promoted());
+    let mut writer =
+        SegmentWriter::create(&disk.fs, &disk.path(2), 2, STORE, &promoted(), ORIGIN).unwrap();
+    writer.append_row_groups(&segment).unwrap();
+    writer.finish().unwrap();
+    for file in 1..=2 {
+        let reader = SerializedFileReader::new_with_options(
+            bytes::Bytes::from(disk.bytes(file)),
+            ReadOptionsBuilder::new()
+                .with_reader_properties(
+                    ReaderProperties::builder().set_read_bloom_filter(true).build(),
+                )
+                .build(),
+        )
+        .unwrap();
+        for (group, rows) in groups.iter().enumerate() {
+            let group = reader.get_row_group(group).unwrap();
+            let filter = group.get_column_bloom_filter(col::TRACE_ID).expect("a filter");
+            let has = |id: &[u8; 16]| filter.check(id.as_slice());
+            assert!(trace_ids(&[rows.clone()]).iter().all(|id| has(id.as_bytes())));
+            let absent = (1..=1_000u128).map(|n| (n << 64 | n).to_be_bytes());
+            let wrong = absent.filter(has).count();
+            assert!(wrong < 50, "{wrong} of 1,000 other traces");
+        }
+    }
 }
 
 #[test]
