@@ -8,17 +8,18 @@ use crate::common::{Spec, apart, append, ask, span};
 
 const SERVICES: [&str; 3] = ["shop", "cart", "rare"];
 
-/// Segments of 9,000 spans, which are five pages, whose times overlap; some of the newest spans
-/// are not flushed.
+/// Segments of five and, the newest, twelve pages, whose times overlap; some of the newest spans are
+/// not flushed.
 fn jumbled(random: &mut Rng) -> Store {
     let store = apart(&MemoryFs::new(), &[]).open("s").expect("opened");
     for part in 0..4u64 {
-        let (spans, flushed) = if part == 3 { (500, false) } else { (9_000, true) };
+        let (spans, flushed) = [(9_000, true), (9_000, true), (24_000, true), (500, false)]
+            [usize::try_from(part).expect("small")];
         let specs: Vec<Spec> = (0..spans)
             .map(|n| {
                 let service = SERVICES[if n % 97 == 0 { 2 } else { random.usize(0..2) }];
                 let start = part * 6_000 + random.u64(1..9_000);
-                span(service, part * 2_000 + n / 5, start * 4 + part, 0)
+                span(service, part * 5_000 + n / 5, start * 4 + part, 0)
             })
             .collect();
         append(&store, &specs);
