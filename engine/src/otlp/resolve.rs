@@ -24,7 +24,9 @@ use crate::model::schema::{Marks, UTC, kind_word, span_schema, status_word};
 /// # Errors
 /// `Invalid` when the text of one column does not fit an Arrow array (4 GiB).
 pub fn resolve<'a>(requests: impl IntoIterator<Item = &'a HotRequest>) -> Result<Resolved> {
-    let mut columns = Columns::new(Keys::default());
+    let requests: Vec<&HotRequest> = requests.into_iter().collect();
+    let rows = requests.iter().map(|request| request.spans.len()).sum();
+    let mut columns = Columns::new(rows, Keys::default());
     for request in requests {
         columns.add(request, &request.spans)?;
     }
@@ -36,7 +38,8 @@ pub fn resolve<'a>(requests: impl IntoIterator<Item = &'a HotRequest>) -> Result
 /// # Errors
 /// As `resolve`.
 pub fn resolve_rows(requests: &[(&HotRequest, Vec<usize>)]) -> Result<SpanBatch> {
-    let mut columns = Columns::new(Keys::uncounted());
+    let rows = requests.iter().map(|(_, rows)| rows.len()).sum();
+    let mut columns = Columns::new(rows, Keys::uncounted());
     for (request, rows) in requests {
         let spans: Vec<HotSpan> =
             rows.iter().filter_map(|row| request.spans.get(*row)).cloned().collect();
@@ -73,8 +76,8 @@ struct Columns {
 }
 
 /// Text columns whose values repeat keep each value once.
-fn repeating() -> StringViewBuilder {
-    StringViewBuilder::new().with_deduplicate_strings()
+fn repeating(rows: usize) -> StringViewBuilder {
+    StringViewBuilder::with_capacity(rows).with_deduplicate_strings()
 }
 
 fn arrow(e: arrow::error::ArrowError) -> Error {
@@ -82,26 +85,27 @@ fn arrow(e: arrow::error::ArrowError) -> Error {
 }
 
 impl Columns {
-    fn new(keys: Keys) -> Self {
+    /// Columns of so many rows.
+    fn new(rows: usize, keys: Keys) -> Self {
         Self {
-            trace_id: FixedSizeBinaryBuilder::new(16),
-            span_id: FixedSizeBinaryBuilder::new(8),
-            parent_span_id: FixedSizeBinaryBuilder::new(8),
-            name: repeating(),
-            kind: StringViewBuilder::new(),
-            status_code: StringViewBuilder::new(),
-            status_message: repeating(),
-            start_time: TimestampNanosecondBuilder::new().with_timezone(UTC),
-            duration_ns: Int64Builder::new(),
-            attributes: StringViewBuilder::new(),
-            events: StringViewBuilder::new(),
-            links: StringViewBuilder::new(),
-            trace_state: repeating(),
-            flags: UInt32Builder::new(),
-            dropped_attributes: UInt32Builder::new(),
-            dropped_events: UInt32Builder::new(),
-            dropped_links: UInt32Builder::new(),
-            marks: UInt32Builder::new(),
+            trace_id: FixedSizeBinaryBuilder::with_capacity(rows, 16),
+            span_id: FixedSizeBinaryBuilder::with_capacity(rows, 8),
+            parent_span_id: FixedSizeBinaryBuilder::with_capacity(rows, 8),
+            name: repeating(rows),
+            kind: StringViewBuilder::with_capacity(rows),
+            status_code: StringViewBuilder::with_capacity(rows),
+            status_message: repeating(rows),
+            start_time: TimestampNanosecondBuilder::with_capacity(rows).with_timezone(UTC),
+            duration_ns: Int64Builder::with_capacity(rows),
+            attributes: StringViewBuilder::with_capacity(rows),
+            events: StringViewBuilder::with_capacity(rows),
+            links: StringViewBuilder::with_capacity(rows),
+            trace_state: repeating(rows),
+            flags: UInt32Builder::with_capacity(rows),
+            dropped_attributes: UInt32Builder::with_capacity(rows),
+            dropped_events: UInt32Builder::with_capacity(rows),
+            dropped_links: UInt32Builder::with_capacity(rows),
+            marks: UInt32Builder::with_capacity(rows),
             resources: Groups::resources(),
             scopes: Groups::scopes(),
             keys,
