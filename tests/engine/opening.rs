@@ -2,8 +2,11 @@
 //! somebody holds, networks, and clocks that are wrong.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -358,4 +361,29 @@ fn a_single_threaded_store_does_its_work_at_the_end_of_an_append() {
     };
     let counts: Vec<u64> = (0..3).map(calls).collect();
     assert!(counts.windows(2).all(|pair| pair[0] == pair[1]), "{counts:?}");
+}
+
+/// Found by running the tests beside much else: whoever starts a program has, until that program
+/// runs, a copy of all its open files in the new process, and the writer's lock with them.
+#[test]
+#[allow(unsafe_code)] // what runs in the new process before the program
+fn a_store_that_was_closed_is_free_while_the_process_starts_another() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("traces.amida");
+    let store = Store::options().disk_floor_bytes(0).open(&path).unwrap();
+    let (mut here, there) = UnixStream::pair().unwrap();
+    let started = std::thread::spawn(move || {
+        let mut command = Command::new("true");
+        let wait = move || (&there).write_all(b".").and_then(|()| (&there).read_exact(&mut [0]));
+        // SAFETY: it writes to a socket and reads from it, and nothing else.
+        unsafe { command.pre_exec(wait) };
+        command.status().unwrap()
+    });
+    here.read_exact(&mut [0]).unwrap();
+    let closed = store.close();
+    let opened = Store::options().disk_floor_bytes(0).open(&path);
+    here.write_all(b".").unwrap();
+    assert!(started.join().unwrap().success());
+    closed.unwrap();
+    opened.unwrap().close().unwrap();
 }

@@ -8,8 +8,8 @@ use crate::common::{Spec, apart, append, ask, span};
 
 const SERVICES: [&str; 3] = ["shop", "cart", "rare"];
 
-/// Segments of five and, the newest, twelve pages, whose times overlap; some of the newest spans are
-/// not flushed.
+/// Segments of five and, the newest, twelve pages, whose times overlap; some of the newest spans
+/// are not flushed.
 fn jumbled(random: &mut Rng) -> Store {
     let store = apart(&MemoryFs::new(), &[]).open("s").expect("opened");
     for part in 0..4u64 {

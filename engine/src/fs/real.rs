@@ -147,7 +147,7 @@ impl Fs for RealFs {
         if let Err(error) = told.and_then(|()| writeln!(file, "{}", std::process::id())) {
             tracing::warn!(target: "amida::store", %error, "LOCK does not say who holds it");
         }
-        Ok(Box::new(RealLock { _file: file }))
+        Ok(Box::new(RealLock { file }))
     }
 }
 
@@ -168,13 +168,22 @@ fn network_kind(number: u32) -> Option<&'static str> {
     }
 }
 
-/// Dropping the file frees the kernel's lock.
+/// Dropping it frees the kernel's lock. Closing the file is not enough: a process that this one
+/// is starting has a copy of it for a while, which keeps the lock.
 #[derive(Debug)]
 struct RealLock {
-    _file: StdFile,
+    file: StdFile,
 }
 
 impl Lock for RealLock {}
+
+impl Drop for RealLock {
+    fn drop(&mut self) {
+        if let Err(error) = self.file.unlock() {
+            tracing::warn!(target: "amida::store", %error, "the lock is freed when the file is");
+        }
+    }
+}
 
 #[derive(Debug)]
 struct RealFile {

@@ -40,8 +40,8 @@ const PAGE_BYTES_MAX: [(usize, usize); 8] = [
 /// The level of ZSTD for attributes; all else has the first.
 const ATTRIBUTES_LEVEL: i32 = 6;
 /// Other readers do not know the trace-ID index: a Bloom filter tells them which row groups do not
-/// have a trace. It is wrong for one in a hundred, and as large as the traces of its row group need,
-/// of which there are at most so many.
+/// have a trace. It is wrong for one in a hundred, and as large as the traces of its row group
+/// need, of which there are at most so many.
 const BLOOM_WRONG: f64 = 0.01;
 const BLOOM_TRACES_MAX: u64 = 1 << 17;
 /// Columns that have minima and maxima per page.

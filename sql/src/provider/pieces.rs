@@ -4,9 +4,10 @@
 //! Within a row group the newest rows stand last, and a row group is the least that DataFusion
 //! opens. So the newest file's last row group is cut into its last page, some before it, and the
 //! rest; the other row groups of the newest files are pieces of their own. Each piece is to
-//! DataFusion a file with times of its own. Once the first pieces have filled the sort, their oldest row excludes whole
-//! pieces by these times, and pages within a piece by the page index.
+//! DataFusion a file with times of its own. Once the first pieces have filled the sort, their
+//! oldest row excludes whole pieces by these times, and pages within a piece by the page index.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -48,14 +49,15 @@ pub(crate) fn newest_in_pieces(node: &Arc<dyn ExecutionPlan>) -> Result<Arc<dyn 
     else {
         return as_it_is();
     };
-    let mut files: Vec<&PartitionedFile> = Vec::new();
+    let mut seen = HashSet::new();
+    let mut files = Vec::new();
     for file in config.file_groups.iter().flat_map(FileGroup::iter) {
         // A few rows, chosen by the trace-ID index or around damage, stay together.
         if file.extension::<ParquetRowSelection>().is_some() {
             return as_it_is();
         }
         // DataFusion may have given parts of one file to several partitions.
-        if files.iter().all(|known| known.object_meta.location != file.object_meta.location) {
+        if seen.insert(&file.object_meta.location) {
             files.push(file);
         }
     }

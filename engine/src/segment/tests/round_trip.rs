@@ -122,7 +122,7 @@ fn other_readers_learn_which_row_groups_lack_a_trace_before_and_after_a_merge() 
             let group = reader.get_row_group(group).unwrap();
             let filter = group.get_column_bloom_filter(col::TRACE_ID).expect("a filter");
             let has = |id: &[u8; 16]| filter.check(id.as_slice());
-            assert!(trace_ids(&[rows.clone()]).iter().all(|id| has(id.as_bytes())));
+            assert!(trace_ids(std::slice::from_ref(rows)).iter().all(|id| has(id.as_bytes())));
             let absent = (1..=1_000u128).map(|n| (n << 64 | n).to_be_bytes());
             let wrong = absent.filter(has).count();
             assert!(wrong < 50, "{wrong} of 1,000 other traces");
