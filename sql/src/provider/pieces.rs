@@ -14,8 +14,8 @@ use std::sync::Arc;
 use amida::Segment;
 use amida::schema::col;
 use datafusion::catalog::memory::DataSourceExec;
+use datafusion::common::Result;
 use datafusion::common::stats::Precision;
-use datafusion::common::{ColumnStatistics, Result, ScalarValue, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
 use datafusion::datasource::physical_plan::{FileGroup, ParquetSource};
@@ -24,7 +24,7 @@ use datafusion::parquet::file::metadata::ParquetMetaData;
 use datafusion::parquet::file::page_index::column_index::ColumnIndexMetaData;
 use datafusion::physical_plan::ExecutionPlan;
 
-use super::table::base_schema;
+use super::table::known;
 use crate::error::engine_error;
 
 /// Pages of the newest piece, and of the one before it.
@@ -159,15 +159,7 @@ fn piece_of(file: &PartitionedFile, segment: &Segment, piece: Piece) -> Partitio
     let rows = piece.rows.len();
     let total = usize::try_from(segment.rows()).unwrap_or(usize::MAX);
     let selection = RowSelection::from_consecutive_ranges(std::iter::once(piece.rows), total);
-    let mut statistics = Statistics::new_unknown(base_schema());
-    statistics.num_rows = Precision::Inexact(rows);
-    if let Some(column) = statistics.column_statistics.get_mut(col::START_TIME) {
-        let time = |ns| ScalarValue::TimestampNanosecond(Some(ns), Some(amida::schema::UTC.into()));
-        *column = ColumnStatistics::new_unknown()
-            .with_null_count(Precision::Exact(0))
-            .with_min_value(Precision::Exact(time(piece.times.0)))
-            .with_max_value(Precision::Exact(time(piece.times.1)));
-    }
+    let statistics = known(Precision::Inexact(rows), Some(piece.times));
     let mut part = file
         .clone()
         .with_extension(ParquetRowSelection::new(selection))

@@ -321,23 +321,26 @@ impl Scan<'_> {
     /// What is known without reading: rows, and the range of start times. Exact unless the index
     /// left out rows.
     fn statistics(&self, rows: u64, starts: Option<(i64, i64)>) -> Statistics {
-        let mut statistics = Statistics::new_unknown(base_schema());
-        let exact = self.bounds.traces.is_none();
         let rows = usize::try_from(rows).unwrap_or(usize::MAX);
-        statistics.num_rows = if exact { Precision::Exact(rows) } else { Precision::Inexact(rows) };
-        if let (Some((min, max)), Some(column)) =
-            (starts, statistics.column_statistics.get_mut(col::START_TIME))
-        {
-            let time =
-                |ns| ScalarValue::TimestampNanosecond(Some(ns), Some(amida::schema::UTC.into()));
-            *column = ColumnStatistics::new_unknown()
-                .with_null_count(Precision::Exact(0))
-                .with_min_value(Precision::Exact(time(min)))
-                .with_max_value(Precision::Exact(time(max)));
-            if !exact {
-                *column = column.clone().to_inexact();
-            }
+        match self.bounds.traces {
+            None => known(Precision::Exact(rows), starts),
+            Some(_) => known(Precision::Inexact(rows), starts).to_inexact(),
         }
-        statistics
     }
+}
+
+/// Statistics of so many rows, with this range of start times.
+pub(super) fn known(rows: Precision<usize>, starts: Option<(i64, i64)>) -> Statistics {
+    let mut statistics = Statistics::new_unknown(base_schema());
+    statistics.num_rows = rows;
+    if let (Some((min, max)), Some(column)) =
+        (starts, statistics.column_statistics.get_mut(col::START_TIME))
+    {
+        let time = |ns| ScalarValue::TimestampNanosecond(Some(ns), Some(amida::schema::UTC.into()));
+        *column = ColumnStatistics::new_unknown()
+            .with_null_count(Precision::Exact(0))
+            .with_min_value(Precision::Exact(time(min)))
+            .with_max_value(Precision::Exact(time(max)));
+    }
+    statistics
 }
