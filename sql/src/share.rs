@@ -80,8 +80,10 @@ fn percentile(expr: &Expr) -> Option<(&Expr, Option<&Expr>, u32)> {
     let inner: &dyn Any = func.inner().as_ref();
     let rank = inner.downcast_ref::<Percentile>()?.rank(&params.args)?;
     let plain = !params.distinct && params.order_by.is_empty() && params.null_treatment.is_none();
-    let value = params.args.first().filter(|_| plain)?;
-    Some((value, params.filter.as_deref(), rank))
+    let value = params.args.first().filter(|value| plain && !value.is_volatile())?;
+    let filter = params.filter.as_deref();
+    // What is random is drawn for each call.
+    filter.is_none_or(|filter| !filter.is_volatile()).then_some((value, filter, rank))
 }
 
 fn rewritten(aggregate: &Aggregate, shares: &[Share<'_>]) -> Result<LogicalPlan> {

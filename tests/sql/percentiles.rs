@@ -350,6 +350,9 @@ async fn percentiles_of_the_same_values_share_a_histogram_and_answer_as_each_alo
     let of_one = "SELECT p50(duration) FROM spans WHERE name = 'no such'";
     let alone = ask(&s, of_one).await.join("");
     assert_eq!(ask(&s, none).await, [format!("{alone}|{alone}")]);
+    let random = "EXPLAIN SELECT p50(random()), p99(random()) FROM spans";
+    let plan = ask(&s, random).await.join("\n");
+    assert!(!plan.contains("percentiles("), "what is random is drawn for each call: {plan}");
     let sets = "SELECT service_name, p50(duration), p99(duration) FROM spans
                 GROUP BY GROUPING SETS ((service_name), ())";
     assert_eq!(ask(&s, sets).await.len(), 4);

@@ -1,7 +1,7 @@
 use super::*;
 use crate::error::Error;
 use crate::model::schema::Marks;
-use crate::segment::format::{BODY_OFFSET, FORMAT_VERSION, HEADER_BYTES, HEADER_OFFSET, Header};
+use crate::segment::format::{BODY_OFFSET, FORMAT_VERSION, HEADER_BYTES};
 
 /// A file as small as it gets with two row groups.
 fn small(disk: &Disk) -> (Vec<u8>, Vec<SpanBatch>) {
@@ -159,4 +159,28 @@ fn rows_that_are_not_there_are_refused() {
     assert!(segment.read_rows(&[]).unwrap().is_empty());
     let marks = segment.read_rows(&[0..1]).unwrap()[0].span(0).unwrap().marks();
     assert!(marks.0 < Marks::NO_SERVICE.0);
+}
+
+#[test]
+fn a_forged_footer_does_not_reach_parquet() {
+    let disk = Disk::new();
+    let (bytes, _) = small(&disk);
+    let header = Header::decode(&disk.path(1), &bytes).unwrap();
+    let metadata = disk.open(1).unwrap().metadata().unwrap();
+    let column = metadata.row_group(1).column(col::START_TIME);
+    let tail = bytes.len() - 8;
+    let footer = u32::from_le_bytes(bytes[tail..tail + 4].try_into().unwrap());
+    let at = |offset: Option<i64>| usize::try_from(offset.unwrap()).unwrap();
+    for (at, part) in [
+        (tail - footer as usize, "the footer"),
+        (at(column.column_index_offset()), "the column index of \"start_time\""),
+        (at(column.offset_index_offset()), "the offset index of \"start_time\""),
+    ] {
+        let mut forged = bytes.clone();
+        // Field 15, a list, of which nobody knows anything: Parquet's reader would walk it.
+        forged[at] = 0xf9;
+        disk.put(1, &with_right_checksum(forged, &header));
+        let error = disk.open(1).unwrap().metadata().unwrap_err().to_string();
+        assert!(error.contains(&format!("{part} has the unknown field 15")), "{error}");
+    }
 }

@@ -16,7 +16,7 @@ use arrow::array::{
     TimestampNanosecondArray, UInt32Array,
 };
 
-use super::{MetadataCache, Origin, Segment, SegmentWriter, measures};
+use super::{HEADER_OFFSET, Header, MetadataCache, Origin, Segment, SegmentWriter, measures};
 use crate::error::Result;
 use crate::fs::{Fs, MemoryFs};
 use crate::model::batch::SpanBatch;
@@ -229,6 +229,16 @@ impl Disk {
     fn put(&self, number: u64, bytes: &[u8]) {
         put(self.fs.as_ref(), &self.path(number), bytes);
     }
+}
+
+/// The file with a checksum that its changed footer has.
+fn with_right_checksum(mut bytes: Vec<u8>, header: &Header) -> Vec<u8> {
+    let footer = header.footer();
+    let footer = usize::try_from(footer.start).unwrap()..usize::try_from(footer.end).unwrap();
+    let header = Header { footer_crc: crc32fast::hash(&bytes[footer]), ..header.clone() };
+    let encoded = header.encode();
+    bytes[HEADER_OFFSET..HEADER_OFFSET + encoded.len()].copy_from_slice(&encoded);
+    bytes
 }
 
 fn put(fs: &dyn Fs, path: &Path, bytes: &[u8]) {
