@@ -3,11 +3,10 @@
 //!
 //! Within a row group the newest rows stand last, and a row group is the least that DataFusion
 //! opens. So the newest file's last row group is cut into its last page, some before it, and the
-//! rest; the other row groups of the newest files are pieces of their own. Each piece is to
-//! DataFusion a file with times of its own. Once the first pieces have filled the sort, their
-//! oldest row excludes whole pieces by these times, and pages within a piece by the page index.
+//! rest; its other row groups are pieces of their own. Each piece is to DataFusion a file with
+//! times of its own. Once the first pieces have filled the sort, their oldest row excludes whole
+//! pieces and files by these times, and pages within a piece by the page index.
 
-use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -30,10 +29,6 @@ use crate::error::engine_error;
 /// Pages of the newest piece, and of the one before it.
 const NEWEST_PAGES: [usize; 2] = [1, 4];
 
-/// So many of the newest files are cut: to cut one its footer is read, and of many files most are
-/// excluded by the times in their headers.
-const FILES_MAX: usize = 8;
-
 /// Rows of a segment, and their earliest and latest start time.
 struct Piece {
     rows: Range<usize>,
@@ -49,22 +44,29 @@ pub(crate) fn newest_in_pieces(node: &Arc<dyn ExecutionPlan>) -> Result<Arc<dyn 
     else {
         return as_it_is();
     };
-    let mut seen = HashSet::new();
     let mut files = Vec::new();
     for file in config.file_groups.iter().flat_map(FileGroup::iter) {
-        // A few rows, chosen by the trace-ID index or around damage, stay together.
-        if file.extension::<ParquetRowSelection>().is_some() {
-            return as_it_is();
-        }
-        // DataFusion may have given parts of one file to several partitions.
-        if seen.insert(&file.object_meta.location) {
-            files.push(file);
+        match file.extension::<Arc<Segment>>() {
+            // A few rows, chosen by the trace-ID index or around damage, stay together.
+            Some(segment) if file.extension::<ParquetRowSelection>().is_none() => {
+                files.push((segment.start_times().1, segment, file));
+            }
+            _ => return as_it_is(),
         }
     }
-    let Some(cut) = cut(files)? else { return as_it_is() };
+    let Some((_, segment, newest)) = files.iter().max_by_key(|(latest, ..)| *latest) else {
+        return as_it_is();
+    };
+    let pieces = pieces(segment)?.into_iter();
+    let mut cut: Vec<_> =
+        pieces.map(|piece| (piece.times.1, piece_of(newest, segment, piece))).collect();
+    // DataFusion may have given parts of the newest file to several partitions: all are replaced.
+    let others = files.iter().filter(|(_, other, _)| !Arc::ptr_eq(other, segment));
+    cut.extend(others.map(|(latest, _, file)| (*latest, (*file).clone())));
+    cut.sort_by_key(|(latest, _)| std::cmp::Reverse(*latest));
     let slots = config.file_groups.len();
     let mut groups = vec![Vec::new(); slots];
-    for (index, file) in cut.into_iter().enumerate() {
+    for (index, (_, file)) in cut.into_iter().enumerate() {
         groups[index % slots].push(file);
     }
     let mut config = config.clone();
@@ -72,31 +74,8 @@ pub(crate) fn newest_in_pieces(node: &Arc<dyn ExecutionPlan>) -> Result<Arc<dyn 
     Ok(DataSourceExec::from_data_source(config))
 }
 
-/// The pieces of all files, newest first; `None` where something else than segments is read.
-fn cut(files: Vec<&PartitionedFile>) -> Result<Option<Vec<PartitionedFile>>> {
-    let segment = |file: &PartitionedFile| file.extension::<Arc<Segment>>().cloned();
-    let segments: Option<Vec<_>> =
-        files.into_iter().map(|file| segment(file).map(|segment| (file, segment))).collect();
-    let Some(mut segments) = segments else { return Ok(None) };
-    segments.sort_by_key(|(_, segment)| std::cmp::Reverse(segment.start_times().1));
-    let mut cut = Vec::with_capacity(segments.len());
-    for (index, (file, segment)) in segments.into_iter().enumerate() {
-        if index >= FILES_MAX {
-            let mut whole = file.clone();
-            whole.range = None;
-            cut.push((segment.start_times().1, whole));
-            continue;
-        }
-        for piece in pieces(&segment, index == 0)? {
-            cut.push((piece.times.1, piece_of(file, &segment, piece)));
-        }
-    }
-    cut.sort_by_key(|(latest, _)| std::cmp::Reverse(*latest));
-    Ok(Some(cut.into_iter().map(|(_, file)| file).collect()))
-}
-
-/// The row groups of a segment; of the newest segment the last row group in parts.
-fn pieces(segment: &Segment, newest: bool) -> Result<Vec<Piece>> {
+/// The row groups of a segment, the last of them in parts.
+fn pieces(segment: &Segment) -> Result<Vec<Piece>> {
     let count = usize::try_from(segment.row_groups()).unwrap_or(0);
     let mut pieces = Vec::with_capacity(count + NEWEST_PAGES.len());
     for group in 0..count {
@@ -104,7 +83,7 @@ fn pieces(segment: &Segment, newest: bool) -> Result<Vec<Piece>> {
         let row = |row: u64| usize::try_from(row).unwrap_or(usize::MAX);
         pieces.push(Piece { rows: row(rows.start)..row(rows.end), times });
     }
-    if newest && let Some(last) = pieces.pop() {
+    if let Some(last) = pieces.pop() {
         let metadata = segment.metadata().map_err(engine_error)?;
         match pages(&metadata, count - 1, &last) {
             Some(pages) => pieces.extend(in_parts(&pages)),
