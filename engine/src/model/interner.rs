@@ -2,32 +2,45 @@
 //! attributes do.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
 
 /// Gives each byte string a number, counted from 0. What followed a string the last time is tried
 /// before anything is hashed: spans of one operation have the same keys in the same order.
 #[derive(Debug, Default)]
 pub struct Interner {
     entries: Vec<Entry>,
-    found: HashMap<Box<[u8]>, u32>,
+    found: HashMap<Arc<[u8]>, u32, RandomState>,
     /// The number that was given last.
     last: u32,
 }
 
 #[derive(Debug)]
 struct Entry {
-    bytes: Box<[u8]>,
+    bytes: Arc<[u8]>,
     /// What followed it the last time.
     next: u32,
 }
 
 impl Interner {
+    /// What followed, the last time, the string whose number was given last; and its number.
+    pub fn guess(&self) -> Option<(&[u8], u32)> {
+        let guess = self.entries.get(self.last as usize)?.next;
+        Some((&self.entries.get(guess as usize)?.bytes, guess))
+    }
+
+    /// Takes the guess, which was right.
+    pub fn take_guess(&mut self, guess: u32) {
+        self.last = guess;
+    }
+
     /// The string's number, if it has one.
     pub fn find(&mut self, bytes: &[u8]) -> Option<u32> {
-        let guess = self.entries.get(self.last as usize).map(|last| last.next);
-        if let Some(guess) = guess
-            && self.entries.get(guess as usize).is_some_and(|entry| *entry.bytes == *bytes)
+        if let Some((guessed, guess)) = self.guess()
+            && guessed == bytes
         {
-            self.last = guess;
+            self.take_guess(guess);
             return Some(guess);
         }
         let number = *self.found.get(bytes)?;
@@ -38,8 +51,9 @@ impl Interner {
     /// Gives a string without a number the next one.
     pub fn add(&mut self, bytes: &[u8]) -> u32 {
         let number = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-        self.found.insert(bytes.into(), number);
-        self.entries.push(Entry { bytes: bytes.into(), next: 0 });
+        let bytes: Arc<[u8]> = bytes.into();
+        self.found.insert(Arc::clone(&bytes), number);
+        self.entries.push(Entry { bytes, next: 0 });
         self.follow(number);
         number
     }

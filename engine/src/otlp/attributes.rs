@@ -8,8 +8,11 @@ use super::wire::{ANY_VALUE_DEPTH_MAX, Fields};
 use crate::model::json::{self, ValueType};
 use crate::model::schema::Marks;
 
+/// As many as a list often has.
+const ATTRIBUTES: usize = 16;
+
 /// Collects the KeyValue messages of one attribute list and writes them as a JSON object.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Attributes<'a> {
     entries: Vec<(KeyNumber, Cow<'a, [u8]>)>,
     /// Attributes beyond the limit.
@@ -20,7 +23,7 @@ impl<'a> Attributes<'a> {
     /// Begins a list of attributes with keys of this scope.
     pub fn begin(keys: &mut ScopeKeys) -> Self {
         keys.begin_list();
-        Self::default()
+        Self { entries: Vec::with_capacity(ATTRIBUTES), dropped: 0 }
     }
 
     /// Takes one KeyValue message; of a key that stands twice, the last value counts.

@@ -7,6 +7,7 @@ use std::ops::Range;
 use arrow::array::{ArrayRef, StringViewArray, UInt32Array};
 use arrow::compute::take;
 use arrow::error::Result as ArrowResult;
+use foldhash::fast::RandomState;
 
 use super::attributes::Attributes;
 use super::keys::{KeyNumber, ScopeKeys};
@@ -36,7 +37,9 @@ pub struct Groups {
     read: Read,
     groups: Vec<Group>,
     /// Numbers of groups by their bytes.
-    numbers: HashMap<Vec<u8>, u32>,
+    numbers: HashMap<Box<[u8]>, u32, RandomState>,
+    /// The bytes of the group that is looked up.
+    scratch: Vec<u8>,
     /// The number of each span's group.
     spans: Vec<u32>,
 }
@@ -53,7 +56,13 @@ impl Groups {
     }
 
     fn new(read: Read) -> Self {
-        Self { read, groups: Vec::new(), numbers: HashMap::new(), spans: Vec::new() }
+        Self {
+            read,
+            groups: Vec::new(),
+            numbers: HashMap::default(),
+            scratch: Vec::new(),
+            spans: Vec::new(),
+        }
     }
 
     /// The number of each group of a request that has spans; `of` is the group of each span.
@@ -84,16 +93,18 @@ impl Groups {
         keys: &mut ScopeKeys,
         spans: u64,
     ) -> u32 {
-        let mut bytes = slice(request, &pieces.schema_url).to_vec();
+        let bytes = &mut self.scratch;
+        bytes.clear();
+        bytes.extend(slice(request, &pieces.schema_url));
         for piece in &pieces.message {
             // Where a text ends is told by the length of all before it.
             bytes.extend((bytes.len() as u64).to_le_bytes());
             bytes.extend(slice(request, piece));
         }
-        let number = self.numbers.get(&bytes).copied().unwrap_or_else(|| {
+        let number = self.numbers.get(bytes.as_slice()).copied().unwrap_or_else(|| {
             let number = u32::try_from(self.groups.len()).unwrap_or(u32::MAX);
             self.groups.push((self.read)(request, pieces, keys));
-            self.numbers.insert(bytes, number);
+            self.numbers.insert(bytes.as_slice().into(), number);
             number
         });
         for (key, value_type) in self.groups.get(number as usize).map_or(&[][..], |g| &g.counted) {

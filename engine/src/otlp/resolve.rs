@@ -211,7 +211,6 @@ impl Columns {
 }
 
 /// The parts of a Span message that step one left alone.
-#[derive(Default)]
 struct SpanFields<'a> {
     name: &'a [u8],
     trace_state: &'a [u8],
@@ -226,7 +225,16 @@ struct SpanFields<'a> {
 
 impl<'a> SpanFields<'a> {
     fn read(message: &'a [u8], keys: &mut ScopeKeys, marks: &mut Marks) -> Self {
-        let mut read = Self { attributes: Attributes::begin(keys), ..Self::default() };
+        let mut read = Self {
+            name: &[],
+            trace_state: &[],
+            status_message: &[],
+            attributes: Attributes::begin(keys),
+            events: Vec::new(),
+            links: Vec::new(),
+            flags: 0,
+            dropped: [0; 3],
+        };
         let (mut events_over, mut links_over) = (0_u32, 0_u32);
         let mut fields = Fields::new(message, 0);
         while let Ok(Some((field, value))) = fields.next() {

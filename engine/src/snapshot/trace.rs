@@ -192,8 +192,9 @@ impl Trace {
 impl Tree {
     fn of(spans: &SpanBatch) -> Self {
         let mut by_start: Vec<usize> = (0..spans.len()).collect();
-        by_start.sort_by_key(|&row| {
-            (spans.start_times()[row], spans.ids(col::SPAN_ID).value(row).to_vec())
+        let (starts, span_ids) = (spans.start_times(), spans.ids(col::SPAN_ID));
+        by_start.sort_by(|&a, &b| {
+            starts[a].cmp(&starts[b]).then_with(|| span_ids.value(a).cmp(span_ids.value(b)))
         });
         let (ids, copies) = Ids::of(spans, &by_start);
         by_start.retain(|&row| copies[row] > 0);
@@ -216,7 +217,7 @@ impl Tree {
                 None => tree.tops.push(row),
             }
         }
-        tree.break_circles(spans.start_times(), &by_start);
+        tree.break_circles(starts, &by_start);
         tree
     }
 
