@@ -44,7 +44,7 @@ impl Constant {
     /// What all rows of these row groups have in a column; `None` when they differ, or when the
     /// statistics do not say.
     pub fn of(footer: &Footer, groups: &[usize], column: usize) -> Option<Self> {
-        let metadata = footer.metadata();
+        let metadata = &footer.metadata;
         let mut all =
             groups.iter().map(|group| in_group(metadata.row_groups().get(*group)?, column));
         let first = all.next()??;

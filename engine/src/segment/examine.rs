@@ -49,7 +49,7 @@ pub struct Description {
 /// `Corrupt` when they are damaged, `Unsupported`, `Io`.
 pub fn describe(fs: &dyn Fs, path: &Path) -> Result<Description> {
     let segment = OnDisk::open(fs, path)?;
-    let footer = Footer::read(&segment.source(fs)?, &segment.header)?;
+    let footer = Footer::read_alone(&segment.source(fs)?, &segment.header)?;
     Ok(segment.description(&footer))
 }
 
@@ -73,7 +73,7 @@ pub fn examine(fs: &dyn Fs, path: &Path, visitor: &mut dyn Visitor) -> Result<Op
         tell(visitor, segment.header.index_offset, error.clone());
     }
     let source = segment.source(fs)?;
-    let footer = match Footer::read(&source, &segment.header) {
+    let footer = match Footer::read_alone(&source, &segment.header) {
         Ok(footer) => footer,
         Err(error) => {
             tell(visitor, segment.header.footer_offset, error);
@@ -214,7 +214,7 @@ impl Found {
         group: usize,
         visitor: &mut dyn Visitor,
     ) -> Result<()> {
-        let columns: Vec<usize> = (0..footer.arrow.schema().fields().len()).collect();
+        let columns: Vec<usize> = (0..footer.schema.fields().len()).collect();
         let mut rows = Rows::reading(source.clone(), footer, vec![group], None, &columns)?;
         let constants: Vec<Option<Constant>> =
             columns.iter().map(|column| Constant::of(footer, &[group], *column)).collect();

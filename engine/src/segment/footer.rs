@@ -1,33 +1,35 @@
 //! The parsed Parquet footer of a segment, and the cache that keeps some of them in memory.
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
 use parquet::file::FOOTER_SIZE;
 use parquet::file::metadata::{
-    FooterTail, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader,
+    FooterTail, PageIndexPolicy, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader,
 };
 use parquet::file::reader::Length;
 use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
-use serde::de::DeserializeOwned;
 
 use super::format::{
-    Header, KEY_COMPLETE, KEY_FORMAT_VERSION, KEY_INGEST_TIMES, KEY_PROMOTED, KEY_SEQUENCES, Origin,
+    Header, KEY_COMPLETE, KEY_FORMAT_VERSION, KEY_INGEST_TIMES, KEY_SEQUENCES, Origin,
 };
+use super::schemas::{Schemas, json, value};
 use super::source::Source;
 use super::thrift;
 use crate::error::{Error, Result};
 use crate::model::catalog::Promoted;
-use crate::model::schema::COLUMN_NAMES;
 
 /// What the footer of a segment says.
 #[derive(Debug)]
 pub struct Footer {
-    /// For reading rows: Parquet's metadata with the page index, and the Arrow schema.
-    pub arrow: ArrowReaderMetadata,
+    /// Parquet's metadata, with the page index.
+    pub metadata: Arc<ParquetMetaData>,
+    /// The columns of the file: those of a span, then the promoted ones.
+    pub schema: SchemaRef,
     /// The promoted keys, in the order of their columns.
     pub promoted: Arc<[Promoted]>,
     /// Per row group the names of the promoted columns that are complete in it.
@@ -39,52 +41,93 @@ pub struct Footer {
     bytes: u64,
 }
 
+/// Where the elements of the schema stand in Parquet's metadata of a file, once that was looked
+/// over and nothing was wrong. What was read again has the same checksum.
+pub type LookedOver = OnceLock<Range<usize>>;
+
 impl Footer {
+    /// Parses the footer of a file beside which no other is read.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn read_alone(source: &Source, header: &Header) -> Result<Self> {
+        Self::read(source, header, &Schemas::default(), &LookedOver::new())
+    }
+
     /// Parses the footer.
     ///
     /// # Errors
     /// `Corrupt` when it is damaged or does not fit the header.
-    pub fn read(source: &Source, header: &Header) -> Result<Self> {
+    pub fn read(
+        source: &Source,
+        header: &Header,
+        schemas: &Schemas,
+        looked_over: &LookedOver,
+    ) -> Result<Self> {
         // One check for all of it, before any of it is parsed.
         source.check(header.footer())?;
         let corrupt = |what: String| Error::corrupt(source.path(), header.footer_offset, what);
-        let metadata = Arc::new(parse(source, corrupt)?);
-        let options = ArrowReaderOptions::new();
-        let arrow = source.fenced(|| ArrowReaderMetadata::try_new(metadata.clone(), options))?;
-        fits(header, &arrow).map_err(corrupt)?;
-        let Keys { promoted, complete, origin } = Keys::read(&metadata).map_err(corrupt)?;
-        let complete_in_all = promoted
-            .iter()
-            .filter(|key| {
-                let name = key.column_name();
-                complete.iter().all(|names| names.contains(&name))
-            })
-            .cloned()
-            .collect();
-        // The Arrow schema and its levels are about as large again as the plain schema.
-        let bytes = metadata.memory_size() as u64 + 4096;
-        Ok(Self { arrow, promoted: promoted.into(), complete, complete_in_all, origin, bytes })
-    }
-
-    /// Parquet's metadata, with the page index.
-    pub fn metadata(&self) -> &Arc<ParquetMetaData> {
-        self.arrow.metadata()
+        let bytes = metadata_bytes(source, corrupt)?;
+        let elements = match looked_over.get() {
+            Some(elements) => elements.clone(),
+            None => thrift::check_file_metadata(&bytes)
+                .map_err(|e| corrupt(format!("the footer has {e}")))?,
+        };
+        let elements_at = elements.clone();
+        let elements = bytes.get(elements).unwrap_or_default();
+        let options = schemas.parquet(elements);
+        let options = options.map(|schema| ParquetMetaDataOptions::new().with_schema(schema));
+        let metadata = source.fenced(|| {
+            ParquetMetaDataReader::decode_metadata_with_options(&bytes, options.as_ref())
+        })?;
+        if looked_over.get().is_none() {
+            check_page_index(source, &metadata, corrupt)?;
+            looked_over.get_or_init(|| elements_at);
+        }
+        let mut parser = ParquetMetaDataReader::new_with_metadata(metadata)
+            .with_page_index_policy(PageIndexPolicy::Required);
+        let metadata = source.fenced(|| {
+            parser.read_page_indexes(source)?;
+            parser.finish()
+        })?;
+        fits(header, &metadata).map_err(corrupt)?;
+        let shared = source.fenced(|| Ok::<_, String>(schemas.shared(elements, &metadata)))?;
+        let shared = shared.map_err(corrupt)?;
+        let Keys { complete, origin } = Keys::read(&metadata).map_err(corrupt)?;
+        let everywhere = |name| complete.iter().all(|names| names.contains(name));
+        let complete_in_all = shared.promoted.iter().zip(&shared.names);
+        let complete_in_all = complete_in_all.filter(|(_, name)| everywhere(name));
+        let complete_in_all = complete_in_all.map(|(key, _)| key.clone()).collect();
+        let bytes = (metadata.memory_size() as u64).saturating_sub(shared.bytes);
+        Ok(Self {
+            metadata: Arc::new(metadata),
+            schema: shared.arrow.clone(),
+            promoted: shared.promoted.clone(),
+            complete,
+            complete_in_all,
+            origin,
+            bytes,
+        })
     }
 }
 
-/// Parquet's metadata and page index, each looked over before Parquet's reader gets it.
-fn parse(source: &Source, corrupt: impl Fn(String) -> Error) -> Result<ParquetMetaData> {
+/// Parquet's metadata as it stands in the file.
+fn metadata_bytes(source: &Source, corrupt: impl Fn(String) -> Error) -> Result<Bytes> {
     let file_bytes = source.len();
     let tail_at = file_bytes.saturating_sub(FOOTER_SIZE as u64);
     let tail = source.read(tail_at..file_bytes)?;
     let tail: [u8; FOOTER_SIZE] =
         tail.as_ref().try_into().map_err(|_| corrupt("no end of a Parquet file".into()))?;
     let tail = source.fenced(|| FooterTail::try_from(tail))?;
-    let at = tail_at.saturating_sub(tail.metadata_length() as u64);
-    let bytes = source.read(at..tail_at)?;
-    thrift::check_file_metadata(&bytes).map_err(|e| corrupt(format!("the footer has {e}")))?;
-    let metadata = source.fenced(|| ParquetMetaDataReader::decode_metadata(&bytes))?;
+    source.read(tail_at.saturating_sub(tail.metadata_length() as u64)..tail_at)
+}
 
+/// Looks the page index over before Parquet's reader gets it.
+fn check_page_index(
+    source: &Source,
+    metadata: &ParquetMetaData,
+    corrupt: impl Fn(String) -> Error,
+) -> Result<()> {
     for column in metadata.row_groups().iter().flat_map(|group| group.columns()) {
         let name = column.column_path();
         if let Some(range) = range(column.column_index_offset(), column.column_index_length()) {
@@ -96,12 +139,7 @@ fn parse(source: &Source, corrupt: impl Fn(String) -> Error) -> Result<ParquetMe
             checked.map_err(|e| corrupt(format!("the offset index of {name} has {e}")))?;
         }
     }
-    let mut parser = ParquetMetaDataReader::new_with_metadata(metadata)
-        .with_page_index_policy(PageIndexPolicy::Required);
-    source.fenced(|| {
-        parser.read_page_indexes(source)?;
-        parser.finish()
-    })
+    Ok(())
 }
 
 fn range(offset: Option<i64>, length: Option<i32>) -> Option<Range<u64>> {
@@ -110,8 +148,8 @@ fn range(offset: Option<i64>, length: Option<i32>) -> Option<Range<u64>> {
 }
 
 /// The footer must describe what the header does.
-fn fits(header: &Header, arrow: &ArrowReaderMetadata) -> std::result::Result<(), String> {
-    let groups = arrow.metadata().row_groups();
+fn fits(header: &Header, metadata: &ParquetMetaData) -> std::result::Result<(), String> {
+    let groups = metadata.row_groups();
     let rows: u64 = groups.iter().map(|g| u64::try_from(g.num_rows()).unwrap_or(0)).sum();
     if rows != header.rows || groups.len() as u64 != u64::from(header.row_groups) {
         return Err(format!(
@@ -121,16 +159,11 @@ fn fits(header: &Header, arrow: &ArrowReaderMetadata) -> std::result::Result<(),
             header.row_groups
         ));
     }
-    let names = arrow.schema().fields().iter().map(|field| field.name().as_str());
-    if !names.take(COLUMN_NAMES.len()).eq(COLUMN_NAMES.iter().copied()) {
-        return Err("the columns are not those of a span".into());
-    }
     Ok(())
 }
 
 /// Our own entries in the footer.
 struct Keys {
-    promoted: Vec<Promoted>,
     complete: Vec<Vec<String>>,
     origin: Origin,
 }
@@ -139,7 +172,6 @@ impl Keys {
     fn read(metadata: &ParquetMetaData) -> std::result::Result<Self, String> {
         value(metadata, KEY_FORMAT_VERSION)?;
         let keys = Self {
-            promoted: json(metadata, KEY_PROMOTED)?,
             complete: json(metadata, KEY_COMPLETE)?,
             origin: Origin {
                 sequences: json(metadata, KEY_SEQUENCES)?,
@@ -158,19 +190,6 @@ impl Keys {
     }
 }
 
-fn value<'a>(metadata: &'a ParquetMetaData, key: &str) -> std::result::Result<&'a str, String> {
-    let entries = metadata.file_metadata().key_value_metadata();
-    let entry = entries.into_iter().flatten().find(|entry| entry.key == key);
-    entry.and_then(|e| e.value.as_deref()).ok_or_else(|| format!("the footer has no {key}"))
-}
-
-fn json<T: DeserializeOwned>(
-    metadata: &ParquetMetaData,
-    key: &str,
-) -> std::result::Result<T, String> {
-    serde_json::from_str(value(metadata, key)?).map_err(|e| format!("{key} in the footer: {e}"))
-}
-
 #[derive(Debug, Clone)]
 struct ByBytes;
 
@@ -184,6 +203,8 @@ impl Weighter<u64, Arc<Footer>> for ByBytes {
 #[derive(Debug)]
 pub struct MetadataCache {
     cache: Cache<u64, Arc<Footer>, ByBytes>,
+    /// What the footers share.
+    pub(super) schemas: Schemas,
     next: AtomicU64,
 }
 
@@ -199,7 +220,7 @@ impl MetadataCache {
             .expect("both capacities were given");
         let hasher = DefaultHashBuilder::default();
         let cache = Cache::with_options(options, ByBytes, hasher, Default::default());
-        Self { cache, next: AtomicU64::new(0) }
+        Self { cache, schemas: Schemas::default(), next: AtomicU64::new(0) }
     }
 
     /// A key that no other segment of this cache has.

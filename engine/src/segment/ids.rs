@@ -19,7 +19,7 @@ use crate::model::schema::col;
 /// Builds the trace-ID index from the ids.
 pub fn build_index(blob: &Arc<Blob>, footer: &Footer) -> Result<TraceIndex> {
     let mut builder = IndexBuilder::new();
-    for group in 0..footer.metadata().num_row_groups() {
+    for group in 0..footer.metadata.num_row_groups() {
         let source = Source::map(blob);
         let mut rows = Rows::new(source, footer, vec![group], None, &[col::TRACE_ID])?;
         while let Some(columns) = rows.next_columns() {
@@ -39,7 +39,7 @@ pub fn trace_ids(
     high: &[u8; 16],
     left_out: Option<&LeftOut>,
 ) -> Result<Vec<TraceId>> {
-    let groups = (0..footer.metadata().num_row_groups()).collect();
+    let groups = (0..footer.metadata.num_row_groups()).collect();
     let groups = segment.sound(groups, &[col::TRACE_ID], None, left_out)?;
     let mut found = Vec::new();
     let mut last = None;

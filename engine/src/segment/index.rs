@@ -150,29 +150,12 @@ impl TraceIndex {
 
     /// The first entry whose fingerprint is at least this.
     fn lower_bound(&self, wanted: u64) -> usize {
-        // Invariant: all before `low` are smaller, all from `high` on are not.
-        let (mut low, mut high) = (0, self.len);
-        let (mut below, mut above) = (0, u64::MAX);
-        let mut probes = 0;
-        while low < high {
-            let span = high - low;
-            let guess = if probes < INTERPOLATION_PROBES {
-                // The upper halves are exact enough, and their product with a number of rows fits.
-                let (along, of) = (wanted.saturating_sub(below) >> 32, (above - below) >> 32);
-                let step = along.saturating_mul(span as u64) / (of + 1);
-                low + usize::try_from(step).unwrap_or(usize::MAX).min(span - 1)
-            } else {
-                low + span / 2
-            };
-            probes += 1;
-            let found = self.fingerprint_at(guess);
-            if found < wanted {
-                (low, below) = (guess + 1, found);
-            } else {
-                (high, above) = (guess, found);
-            }
+        let mut search = Search::of(self);
+        while search.is_open() {
+            search.probe(self, wanted);
+            search.narrow(wanted);
         }
-        low
+        search.low
     }
 
     fn fingerprint_at(&self, at: usize) -> u64 {
@@ -193,5 +176,80 @@ impl TraceIndex {
 
     fn entries(&self) -> impl Iterator<Item = Entry> {
         (0..self.len).map(|at| self.entry(at))
+    }
+}
+
+/// Which of these indexes have entries for the trace, or for one with its fingerprint.
+///
+/// They are searched side by side. A probe waits for memory that no cache has; as no decision lies
+/// between the probes of a round, the processor waits for many of them at once.
+pub fn which_have(indexes: &[&TraceIndex], id: TraceId) -> Vec<bool> {
+    let wanted = fingerprint(id.as_bytes());
+    let searches = indexes.iter().map(|index| (*index, Search::of(index)));
+    let mut searches: Vec<(&TraceIndex, Search)> = searches.collect();
+    let mut open: Vec<usize> = (0..indexes.len()).collect();
+    open.retain(|at| searches[*at].1.is_open());
+    while !open.is_empty() {
+        for at in &open {
+            let (index, search) = &mut searches[*at];
+            search.probe(index, wanted);
+        }
+        open.retain(|at| {
+            let (_, search) = &mut searches[*at];
+            search.narrow(wanted);
+            search.is_open()
+        });
+    }
+    searches.iter().map(|(index, search)| index.fingerprint_at(search.low) == wanted).collect()
+}
+
+/// The search for the first entry whose fingerprint is at least the wanted one.
+///
+/// Invariant: all entries before `low` are smaller, all from `high` on are not; `below` and `above`
+/// are the fingerprints beside these bounds.
+struct Search {
+    low: usize,
+    high: usize,
+    below: u64,
+    above: u64,
+    probes: usize,
+    /// The entry that was probed last, between the bounds, and its fingerprint.
+    probed: (usize, u64),
+}
+
+impl Search {
+    fn of(index: &TraceIndex) -> Self {
+        Self { low: 0, high: index.len, below: 0, above: u64::MAX, probes: 0, probed: (0, 0) }
+    }
+
+    /// Whether the bounds still differ.
+    fn is_open(&self) -> bool {
+        self.low < self.high
+    }
+
+    /// Reads the fingerprint of one entry between the bounds, which differ.
+    fn probe(&mut self, index: &TraceIndex, wanted: u64) {
+        let span = self.high - self.low;
+        let step = if self.probes < INTERPOLATION_PROBES {
+            // The upper halves are exact enough, and their product with a number of rows fits.
+            let along = wanted.saturating_sub(self.below) >> 32;
+            let of = (self.above - self.below) >> 32;
+            let step = along.saturating_mul(span as u64) / (of + 1);
+            usize::try_from(step).unwrap_or(usize::MAX).min(span - 1)
+        } else {
+            span / 2
+        };
+        self.probes += 1;
+        self.probed = (self.low + step, index.fingerprint_at(self.low + step));
+    }
+
+    /// Moves one of the bounds to the entry that was probed.
+    fn narrow(&mut self, wanted: u64) {
+        let (at, found) = self.probed;
+        if found < wanted {
+            (self.low, self.below) = (at + 1, found);
+        } else {
+            (self.high, self.above) = (at, found);
+        }
     }
 }

@@ -26,9 +26,11 @@
 //! | writer | `SegmentWriter`: encode row groups, or copy them |
 //! | source | Parquet's view of a file, through checked reads |
 //! | footer | the parsed footer, `MetadataCache` |
+//! | schemas | what footers with one schema share |
 //! | thrift | what is looked at in a footer before it is parsed |
 //! | reader | `Segment` |
 //! | rows | rows as span batches |
+//! | lookup | a trace by its id, among many segments |
 //! | pages | pages of row groups, decompressed |
 //! | examine | everything in a file, read from the disk |
 //! | partial | reading around damage: `Missing` |
@@ -40,12 +42,14 @@ mod footer;
 mod format;
 mod ids;
 mod index;
+mod lookup;
 mod pages;
 mod partial;
 mod promote;
 mod reader;
 mod row_group;
 mod rows;
+mod schemas;
 mod sink;
 mod source;
 mod thrift;
@@ -60,6 +64,7 @@ pub use self::examine::{Description, Visitor, describe, examine};
 pub use self::footer::MetadataCache;
 pub use self::format::{BODY_OFFSET, HEADER_OFFSET, Header, Origin};
 pub use self::index::{IndexBuilder, TraceIndex};
+pub(crate) use self::lookup::read_trace;
 pub use self::partial::{LeftOut, Missing};
 pub use self::promote::measures;
 pub use self::reader::Segment;

@@ -127,7 +127,7 @@ impl Segment {
         rows: Option<&[Range<u64>]>,
     ) -> Result<()> {
         let footer = self.footer()?;
-        let metadata = footer.metadata();
+        let metadata = &footer.metadata;
         let Some(chunks) = metadata.row_groups().get(group).map(|group| group.columns()) else {
             return Ok(());
         };
@@ -182,7 +182,7 @@ impl Segment {
     /// `Corrupt` when the footer is damaged.
     pub fn row_group(&self, group: usize) -> Result<(Range<u64>, (i64, i64))> {
         let footer = self.footer()?;
-        let groups = footer.metadata().row_groups();
+        let groups = footer.metadata.row_groups();
         let rows = |group: &parquet::file::metadata::RowGroupMetaData| {
             u64::try_from(group.num_rows()).unwrap_or(0)
         };

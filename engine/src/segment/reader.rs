@@ -10,11 +10,11 @@ use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use parquet::file::metadata::ParquetMetaData;
 
-use super::footer::{Footer, MetadataCache};
+use super::footer::{Footer, LookedOver, MetadataCache};
 use super::format::{BODY_OFFSET, HEADER_OFFSET, Header};
 use super::ids;
 use super::index::TraceIndex;
-use super::partial::{LeftOut, is_damage};
+use super::partial::LeftOut;
 use super::rows;
 use super::source::Source;
 use crate::error::{Error, Result};
@@ -51,6 +51,7 @@ pub struct Segment {
     header: Header,
     cache: Arc<MetadataCache>,
     cache_key: u64,
+    looked_over: LookedOver,
     index: OnceLock<TraceIndex>,
     obsolete: AtomicBool,
     damage: OnceLock<Error>,
@@ -87,6 +88,7 @@ impl Segment {
             header,
             cache: cache.clone(),
             cache_key: cache.next_key(),
+            looked_over: LookedOver::new(),
             index: OnceLock::new(),
             obsolete: AtomicBool::new(false),
             damage: OnceLock::new(),
@@ -136,7 +138,7 @@ impl Segment {
     /// # Errors
     /// `Corrupt` when the footer is damaged.
     pub fn metadata(&self) -> Result<Arc<ParquetMetaData>> {
-        self.footer().map(|footer| footer.metadata().clone())
+        self.footer().map(|footer| footer.metadata.clone())
     }
 
     /// The columns of the file: those of a span, then the promoted ones.
@@ -144,7 +146,7 @@ impl Segment {
     /// # Errors
     /// As `metadata`.
     pub fn schema(&self) -> Result<SchemaRef> {
-        self.footer().map(|footer| footer.arrow.schema().clone())
+        self.footer().map(|footer| footer.schema.clone())
     }
 
     /// The promoted keys of the file, in the order of their columns.
@@ -179,63 +181,6 @@ impl Segment {
     /// As `metadata`.
     pub fn complete_in_row_groups(&self) -> Result<Vec<Vec<String>>> {
         self.footer().map(|footer| footer.complete.clone())
-    }
-
-    /// Ranges of rows that may hold the trace, in order, by the trace-ID index. Another trace may
-    /// be among them: compare the ids.
-    ///
-    /// # Errors
-    /// `Corrupt` when the index is damaged and the ids are, too.
-    pub fn trace_rows(&self, id: TraceId) -> Result<Vec<Range<u64>>> {
-        self.index().map(|index| index.candidates(id))
-    }
-
-    /// The spans of one trace.
-    ///
-    /// # Errors
-    /// `Corrupt` when what holds them is damaged.
-    pub fn read_trace(&self, id: TraceId) -> Result<Vec<SpanBatch>> {
-        self.read_trace_around(id, None)
-    }
-
-    /// The same, with a list around what is damaged.
-    ///
-    /// # Errors
-    /// As `read_trace`; with a list nothing that is damaged.
-    pub(crate) fn read_trace_around(
-        &self,
-        id: TraceId,
-        left_out: Option<&LeftOut>,
-    ) -> Result<Vec<SpanBatch>> {
-        let candidates = match self.candidates(id, left_out) {
-            Ok(candidates) => candidates,
-            Err(error) => return self.leave_out(error, left_out).map(|()| Vec::new()),
-        };
-        if candidates.is_empty() {
-            return Ok(Vec::new());
-        }
-        match self.footer() {
-            Ok(footer) => {
-                let candidates = rows::around(self, &footer, candidates, left_out)?;
-                rows::only_trace(rows::read(&self.blob, &footer, &candidates)?, id)
-            }
-            Err(error) => self.leave_out(error, left_out).map(|()| Vec::new()),
-        }
-    }
-
-    /// As `trace_rows`. With a list, all rows where neither index nor ids can be read: which row
-    /// groups are sound is seen when they are read.
-    pub(super) fn candidates(
-        &self,
-        id: TraceId,
-        left_out: Option<&LeftOut>,
-    ) -> Result<Vec<Range<u64>>> {
-        match self.trace_rows(id) {
-            Err(error) if left_out.is_some() && is_damage(&error) => {
-                Ok(std::iter::once(0..self.rows()).collect())
-            }
-            candidates => candidates,
-        }
     }
 
     /// The spans in these ranges of rows, in order; ranges are sorted and do not overlap.
@@ -319,7 +264,9 @@ impl Segment {
 
     /// The parsed footer, from the cache if it is there.
     pub(super) fn footer(&self) -> Result<Arc<Footer>> {
-        self.cache.get(self.cache_key, || Footer::read(&self.source(), &self.header))
+        self.cache.get(self.cache_key, || {
+            Footer::read(&self.source(), &self.header, &self.cache.schemas, &self.looked_over)
+        })
     }
 
     pub(super) fn blob(&self) -> &Arc<Blob> {

@@ -67,12 +67,12 @@ impl Rows {
     ) -> Result<Self> {
         // Arrays are made for a whole batch: a small one, for few rows.
         let rows = selection.as_ref().map_or(BATCH_ROWS, RowSelection::row_count);
-        let mask = ProjectionMask::roots(footer.arrow.parquet_schema(), columns.iter().copied());
-        let groups = Groups { source: source.clone(), metadata: footer.metadata().clone(), groups };
+        let schema = footer.metadata.file_metadata().schema_descr();
+        let mask = ProjectionMask::roots(schema, columns.iter().copied());
+        let groups = Groups { source: source.clone(), metadata: footer.metadata.clone(), groups };
         let reader = source.fenced(|| {
-            let fields = footer.arrow.schema().fields();
             let levels =
-                parquet_to_arrow_field_levels(footer.arrow.parquet_schema(), mask, Some(fields))?;
+                parquet_to_arrow_field_levels(schema, mask, Some(footer.schema.fields()))?;
             ParquetRecordBatchReader::try_new_with_row_groups(
                 &levels,
                 &groups,
@@ -155,7 +155,7 @@ impl Segment {
             let (groups, selection) = select(&footer, &candidates)?;
             Rows::new(self.source(), &footer, groups, Some(selection), &columns)?
         } else {
-            let groups = footer.metadata().row_groups().iter().enumerate();
+            let groups = footer.metadata.row_groups().iter().enumerate();
             let groups = groups.filter(|(_, group)| may_match(group, predicate));
             let groups = groups.map(|(at, _)| at).collect();
             let groups = self.sound(groups, &columns, None, left_out)?;
@@ -223,7 +223,7 @@ fn select(footer: &Footer, ranges: &[Range<u64>]) -> Result<(Vec<usize>, RowSele
     let mut selected = Vec::new();
     // Rows before this group, in the file and in the groups that are read.
     let (mut before, mut before_read) = (0u64, 0u64);
-    for (at, group) in footer.metadata().row_groups().iter().enumerate() {
+    for (at, group) in footer.metadata.row_groups().iter().enumerate() {
         let rows = u64::try_from(group.num_rows()).unwrap_or(0);
         let parts = ranges.iter().filter_map(|range| {
             let start = range.start.max(before);

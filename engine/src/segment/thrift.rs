@@ -6,6 +6,8 @@
 //! that Amida's writer fills (`parquet.thrift` of the Parquet format, in Thrift's compact
 //! protocol). What is not exactly of these, or has more values than bytes, is refused.
 
+use std::ops::Range;
+
 /// A type of the compact protocol, which has a number there.
 enum Kind {
     Bool,
@@ -130,14 +132,16 @@ const DEPTH_MAX: usize = 16;
 
 type Checked<T = ()> = std::result::Result<T, String>;
 
-/// Whether `FileMetaData` is as Amida's writer fills it, with a schema that is one tree.
+/// Whether `FileMetaData` is as Amida's writer fills it, with a schema that is one tree; and where
+/// the elements of that stand.
 ///
 /// # Errors
 /// What is wrong, and at which byte.
-pub fn check_file_metadata(bytes: &[u8]) -> Checked {
-    let mut walk = Walk { bytes, at: 0, children: Vec::new() };
+pub fn check_file_metadata(bytes: &[u8]) -> Checked<Range<usize>> {
+    let mut walk = Walk::of(bytes);
     walk.structure(FILE)?;
-    check_tree(&walk.children)
+    check_tree(&walk.children)?;
+    Ok(walk.schema)
 }
 
 /// Whether these bytes are an `OffsetIndex`.
@@ -145,7 +149,7 @@ pub fn check_file_metadata(bytes: &[u8]) -> Checked {
 /// # Errors
 /// What is wrong, and at which byte.
 pub fn check_offset_index(bytes: &[u8]) -> Checked {
-    Walk { bytes, at: 0, children: Vec::new() }.structure(OFFSET_INDEX)
+    Walk::of(bytes).structure(OFFSET_INDEX)
 }
 
 /// Whether these bytes are a `ColumnIndex`.
@@ -153,7 +157,7 @@ pub fn check_offset_index(bytes: &[u8]) -> Checked {
 /// # Errors
 /// What is wrong, and at which byte.
 pub fn check_column_index(bytes: &[u8]) -> Checked {
-    Walk { bytes, at: 0, children: Vec::new() }.structure(COLUMN_INDEX)
+    Walk::of(bytes).structure(COLUMN_INDEX)
 }
 
 /// The schema is a list, from the root on, of elements that say how many of the next are their
@@ -185,9 +189,15 @@ struct Walk<'a> {
     at: usize,
     /// Of each element of the schema, how many children it says it has.
     children: Vec<i64>,
+    /// Where these elements stand.
+    schema: Range<usize>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn of(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, children: Vec::new(), schema: 0..0 }
+    }
+
     fn wrong<T>(&self, what: &str) -> Checked<T> {
         Err(format!("{what} at byte {} of the structure", self.at))
     }
@@ -258,8 +268,13 @@ impl Walk<'_> {
             (Kind::List(element), 9) => self.list(element),
             (Kind::Struct(fields), 12) => self.structure(fields),
             (Kind::Element, 12) => {
+                if self.children.is_empty() {
+                    self.schema.start = self.at;
+                }
                 self.children.push(0);
-                self.structure(SCHEMA_ELEMENT)
+                self.structure(SCHEMA_ELEMENT)?;
+                self.schema.end = self.at;
+                Ok(())
             }
             (Kind::Children, 5) => {
                 let children = self.zigzag()?;
@@ -322,7 +337,8 @@ mod tests {
     #[test]
     fn a_schema_is_one_tree() {
         // A root of two, the first of them of one.
-        assert_eq!(check_file_metadata(&schema(&[4, 2, 0, 0])), Ok(()));
+        // Behind the header of the list, six bytes each.
+        assert_eq!(check_file_metadata(&schema(&[4, 2, 0, 0])), Ok(2..26));
         assert!(refused(&schema(&[4, 0])).contains("lacks 1 elements"));
         assert!(refused(&schema(&[2, 0, 0])).contains("element 2 of the schema is no child"));
         assert!(refused(&schema(&[])).contains("lacks 1 elements"));
@@ -332,7 +348,7 @@ mod tests {
         // The count of a list stands in four bits up to 14: fourteen elements, a chain.
         let mut chain = vec![2; 13];
         chain.push(0);
-        assert_eq!(check_file_metadata(&schema(&chain)), Ok(()));
+        assert!(check_file_metadata(&schema(&chain)).is_ok());
         let children: Vec<i64> = [1; 40].into_iter().chain([0]).collect();
         assert!(check_tree(&children).is_err(), "a chain of forty");
     }

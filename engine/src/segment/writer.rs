@@ -182,8 +182,8 @@ impl SegmentWriter {
         self.complete.extend(footer.complete.iter().cloned());
         let source = Source::disk(from.blob(), self.fs.open(from.path())?);
         let copied = source.fenced(|| {
-            (0..footer.metadata().num_row_groups())
-                .try_for_each(|group| self.copy(&source, footer.metadata(), group))
+            (0..footer.metadata.num_row_groups())
+                .try_for_each(|group| self.copy(&source, &footer.metadata, group))
         });
         // What failed first: this disk, or else the other file.
         copied.map_err(|e| self.writer.inner_mut().failed().unwrap_or(e))?;

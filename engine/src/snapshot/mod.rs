@@ -37,7 +37,7 @@ use crate::model::batch::SpanBatch;
 use crate::model::catalog::Catalog;
 use crate::model::ids::TraceId;
 use crate::model::predicate::Predicate;
-use crate::segment::{LeftOut, Segment};
+use crate::segment::{LeftOut, Segment, read_trace};
 
 /// The store as it was at one moment: immutable, cheap to clone, `Send` and `Sync`.
 ///
@@ -100,10 +100,7 @@ impl Snapshot {
     /// are, if it cannot be opened.
     pub fn trace(&self, id: TraceId) -> Result<Option<Trace>> {
         self.check_unreadable(|_, _| true)?;
-        let mut spans = Vec::new();
-        for segment in self.segments() {
-            spans.extend(segment.read_trace_around(id, self.left_out.as_deref())?);
-        }
+        let mut spans = read_trace(self.segments(), id, self.left_out.as_deref())?;
         spans.extend(self.hot_trace(id)?);
         Trace::new(id, &spans)
     }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::model::predicate::Predicate;
-use crate::segment::index::{IndexBuilder, TraceIndex, fingerprint};
+use crate::segment::index::{IndexBuilder, TraceIndex, fingerprint, which_have};
 
 #[test]
 fn every_trace_is_found_with_exactly_its_spans() {
@@ -124,6 +124,32 @@ fn a_lookup_finds_what_a_plain_search_finds() {
         }
     }
     assert!(TraceIndex::decode(vec![0; 17].into()).is_none());
+}
+
+#[test]
+fn a_trace_is_found_in_the_segments_that_have_it_among_many() {
+    let random = &mut Random(SEED + 4);
+    let lens = [0, 1, 3, 17, 1000, 20_000, 64];
+    let ids: Vec<Vec<[u8; 16]>> =
+        lens.map(|len| (0..len).map(|_| trace(random)).collect()).into_iter().collect();
+    let everywhere = trace(random);
+    let indexes = ids.iter().map(|ids| {
+        let mut builder = IndexBuilder::new();
+        ids.iter().chain([&everywhere].into_iter().filter(|_| ids.len() > 1)).for_each(|id| {
+            builder.push(id);
+        });
+        TraceIndex::decode(builder.encode().into()).unwrap()
+    });
+    let indexes: Vec<TraceIndex> = indexes.collect();
+    let indexes: Vec<&TraceIndex> = indexes.iter().collect();
+    let have = |id: &[u8; 16]| which_have(&indexes, TraceId::from_bytes(id).unwrap());
+    assert_eq!(have(&everywhere), lens.map(|len| len > 1));
+    for (at, ids) in ids.iter().enumerate() {
+        for id in ids {
+            assert!(have(id).into_iter().enumerate().all(|(other, has)| has == (other == at)));
+        }
+    }
+    (0..100).for_each(|_| assert!(!have(&trace(random)).contains(&true)));
 }
 
 #[test]
