@@ -16,6 +16,9 @@ const TIER_BYTES: u64 = 1 << 20;
 pub const ROW_GROUP_ROWS_MIN: u64 = 16 << 10;
 /// A column is promoted when its key stands in at least one span of this many.
 const PROMOTE_ONE_IN: u64 = 200;
+/// Keys that begin so tell where in its program a span was made, by OpenTelemetry's conventions.
+/// Some SDKs put them on every span, and hardly anybody asks for spans by them.
+const OF_PROGRAMS: [&str; 2] = ["code.", "thread."];
 /// Longest key that is promoted, in bytes.
 const PROMOTE_KEY_BYTES_MAX: usize = 128;
 
@@ -159,6 +162,7 @@ pub fn worth_a_column(catalog: &Catalog, rows: u64) -> Vec<Promoted> {
             && one_type
             && frequent
             && key.len() <= PROMOTE_KEY_BYTES_MAX
+            && !OF_PROGRAMS.iter().any(|program| key.starts_with(program))
         {
             worth.push((
                 counts.total(),

@@ -114,6 +114,8 @@ fn frequent_keys_of_one_type_are_promoted_and_stay_promoted() {
     };
     add(Scope::Span, "http.route", &[(ValueType::String, 90)]);
     add(Scope::Span, "HTTP.ROUTE", &[(ValueType::String, 80)]);
+    add(Scope::Span, "thread.name", &[(ValueType::String, 100)]);
+    add(Scope::Span, "code.line.number", &[(ValueType::Int, 100)]);
     add(Scope::Span, "rare", &[(ValueType::Int, 4)]);
     add(Scope::Span, "mixed", &[(ValueType::Int, 50), (ValueType::String, 50)]);
     add(Scope::Span, "seconds", &[(ValueType::Double, 100)]);

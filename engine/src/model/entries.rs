@@ -2,6 +2,8 @@
 //! `model::json` wrote, so nothing but finding where keys and values end is needed; of any other
 //! text it gives what looks like entries, and `is_whole` says whether that was all.
 
+use memchr::memchr2;
+
 /// Reads `{"key":value,..}` entry by entry: each key as it stands between its quotes, with its
 /// escapes, and the raw text of its value.
 #[derive(Debug, Clone)]
@@ -25,19 +27,34 @@ impl<'a> Entries<'a> {
         self.whole
     }
 
+    /// The next entry where this is its key, as it stands between its quotes: only its value. A key
+    /// that was guessed is compared and not searched for its end.
+    pub fn next_if(&mut self, key: &[u8]) -> Option<&'a str> {
+        let rest = self.rest.strip_prefix('"')?;
+        let behind = rest.as_bytes().strip_prefix(key)?;
+        if !behind.starts_with(b"\":") {
+            return None;
+        }
+        self.value(rest.get(key.len() + 2..)?)
+    }
+
     fn entry(&mut self) -> Option<(&'a str, &'a str)> {
         let rest = self.rest;
         let key_end = string_end(rest.as_bytes())?;
         let key = rest.get(1..key_end - 1)?;
-        let value = rest.get(key_end..)?.strip_prefix(':')?;
-        let value_end = value_end(value.as_bytes())?;
-        let (value, rest) = value.split_at_checked(value_end)?;
+        let value = self.value(rest.get(key_end..)?.strip_prefix(':')?)?;
+        Some((key, value))
+    }
+
+    /// The value that begins here, and passes over it.
+    fn value(&mut self, begins: &'a str) -> Option<&'a str> {
+        let (value, rest) = begins.split_at_checked(value_end(begins.as_bytes())?)?;
         match rest.as_bytes() {
             [b',', ..] => self.rest = rest.get(1..)?,
             b"}" => (self.rest, self.whole) = ("", true),
             _ => return None,
         }
-        Some((key, value))
+        Some(value)
     }
 }
 
@@ -60,7 +77,7 @@ fn string_end(bytes: &[u8]) -> Option<usize> {
     }
     let mut at = 1;
     loop {
-        at += bytes.get(at..)?.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+        at += memchr2(b'"', b'\\', bytes.get(at..)?)?;
         if bytes[at] == b'"' {
             return Some(at + 1);
         }
@@ -111,13 +128,19 @@ mod tests {
             deep.as_str(),
         ] {
             let mut entries = Entries::of(object);
-            let read: Vec<(String, &str)> = entries
-                .by_ref()
-                .map(|(key, value)| {
-                    (serde_json::from_str(&format!("\"{key}\"")).expect("a key"), value)
-                })
-                .collect();
+            let read: Vec<(&str, &str)> = entries.by_ref().collect();
             assert!(entries.is_whole(), "{object}");
+            let mut guessed = Entries::of(object);
+            for (key, value) in &read {
+                assert_eq!(guessed.next_if(b"another"), None, "{object}");
+                assert_eq!(guessed.next_if(&[key.as_bytes(), b"x"].concat()), None, "{object}");
+                assert_eq!(guessed.next_if(key.as_bytes()), Some(*value), "{object}");
+            }
+            assert!(guessed.is_whole(), "{object}");
+            let unescaped = read.iter().map(|(key, value)| {
+                (serde_json::from_str(&format!("\"{key}\"")).expect("a key"), *value)
+            });
+            let read: Vec<(String, &str)> = unescaped.collect();
             assert_eq!(read, json::entries(object), "{object}");
         }
     }

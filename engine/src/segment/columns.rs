@@ -29,7 +29,7 @@ const BATCH_ROWS: usize = 1024;
 /// other levels of ZSTD, is in docs/decisions/0004.
 const PAGE_BYTES_MAX: [(usize, usize); 8] = [
     (col::ATTRIBUTES, 128 << 10),
-    (col::EVENTS, 32 << 10),
+    (col::EVENTS, 64 << 10),
     (col::LINKS, 32 << 10),
     (col::TRACE_ID, 6 << 10),
     (col::SPAN_ID, 32 << 10),
@@ -38,7 +38,7 @@ const PAGE_BYTES_MAX: [(usize, usize); 8] = [
     (col::DURATION_NS, 16 << 10),
 ];
 /// The level of ZSTD for attributes; all else has the first.
-const ATTRIBUTES_LEVEL: i32 = 6;
+const ATTRIBUTES_LEVEL: i32 = 5;
 /// Other readers do not know the trace-ID index: a Bloom filter tells them which row groups do not
 /// have a trace. It is wrong for one in a hundred, and as large as the traces of its row group
 /// need, of which there are at most so many.
@@ -95,7 +95,7 @@ pub fn properties(promoted: &[Promoted]) -> WriterProperties {
         (col::TRACE_ID, Encoding::DELTA_BYTE_ARRAY, Compression::LZ4_RAW),
         // Random bytes, which nothing makes smaller; but children of one parent follow one another.
         (col::SPAN_ID, Encoding::PLAIN, Compression::UNCOMPRESSED),
-        (col::PARENT_SPAN_ID, Encoding::PLAIN, Compression::LZ4_RAW),
+        (col::PARENT_SPAN_ID, Encoding::PLAIN, zstd),
         // The high bytes of neighbours are the same, the low ones random.
         (col::START_TIME, Encoding::BYTE_STREAM_SPLIT, zstd),
         (col::DURATION_NS, Encoding::BYTE_STREAM_SPLIT, zstd),

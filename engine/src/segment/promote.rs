@@ -8,6 +8,7 @@ use arrow::array::{
     StringViewBuilder,
 };
 use arrow::datatypes::Int64Type;
+use memchr::memchr;
 
 use crate::model::batch::SpanBatch;
 use crate::model::catalog::{Promoted, PromotedType, Scope};
@@ -136,8 +137,19 @@ impl Keys {
     /// The promoted keys of an object, as positions, and their raw values.
     fn read<'t>(&mut self, object: &'t str, found: &mut Vec<(usize, &'t str)>) {
         found.clear();
-        for (key, raw) in Entries::of(object) {
-            found.extend(self.position(key).map(|at| (at, raw)));
+        let mut entries = Entries::of(object);
+        loop {
+            let guess = self.seen.guess();
+            let guessed = guess.and_then(|(key, number)| Some((entries.next_if(key)?, number)));
+            let (position, raw) = if let Some((raw, number)) = guessed {
+                self.seen.take_guess(number);
+                (self.positions.get(number as usize).copied().flatten(), raw)
+            } else if let Some((key, raw)) = entries.next() {
+                (self.position(key), raw)
+            } else {
+                return;
+            };
+            found.extend(position.map(|at| (at, raw)));
         }
     }
 }
@@ -228,5 +240,5 @@ fn typed(raw: &str, wanted: PromotedType) -> Option<Value> {
 /// The text of a JSON string without escapes.
 fn plain_text(raw: &str) -> Option<&str> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
-    (!inner.as_bytes().contains(&b'\\')).then_some(inner)
+    memchr(b'\\', inner.as_bytes()).is_none().then_some(inner)
 }
