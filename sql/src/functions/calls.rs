@@ -5,6 +5,7 @@
 //! together, so looking for parents among them takes a fraction of its time and memory.
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::mem::size_of;
 use std::sync::Arc;
 
@@ -23,7 +24,10 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility,
 };
 
+use foldhash::fast::RandomState;
+
 use super::grouped::{Chosen, Groups, Many, One};
+use super::runs::{Span, decode, encode};
 
 /// The function: `calls(span_id, parent_span_id, start_time, service_name, is_error, duration_ns)`.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -84,26 +88,25 @@ impl AggregateUDFImpl for Calls {
     }
 }
 
-/// A span. The order is that in which spans with one id are preferred as a parent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Span {
-    id: u64,
-    parent: Option<u64>,
-    start_ns: i64,
-    duration_ns: i64,
-    /// Number of its service.
-    service: u32,
-    is_error: bool,
-}
-
-/// The spans of each group.
+/// The spans of each group, as runs of bytes.
 #[derive(Debug, Default)]
 struct Traces {
-    groups: Vec<Vec<Span>>,
+    groups: usize,
+    bytes: Vec<u8>,
+    /// In the order in which they came; a group has one, or a few.
+    blobs: Vec<Blob>,
     services: Vec<String>,
     numbers: HashMap<String, u32>,
-    /// On the heap of the groups and the names.
-    bytes: usize,
+    /// Bytes of the names.
+    names: usize,
+}
+
+/// Runs of a group.
+#[derive(Debug, Clone, Copy)]
+struct Blob {
+    group: usize,
+    from: usize,
+    to: usize,
 }
 
 impl Traces {
@@ -114,32 +117,52 @@ impl Traces {
         let number = u32::try_from(self.services.len()).unwrap_or(u32::MAX);
         self.services.push(name.to_owned());
         self.numbers.insert(name.to_owned(), number);
-        self.bytes += 2 * (name.len() + size_of::<String>());
+        self.names += 2 * (name.len() + size_of::<String>());
         number
     }
 
-    fn push(&mut self, group: usize, span: Span) {
-        if let Some(spans) = self.groups.get_mut(group) {
-            let before = spans.capacity();
-            spans.push(span);
-            self.bytes += (spans.capacity() - before) * size_of::<Span>();
+    /// Adds spans of a group that followed one another, and empties the list.
+    fn push(&mut self, group: usize, run: &mut Vec<Span>) {
+        if run.is_empty() {
+            return;
         }
+        let from = self.bytes.len();
+        let name = |number: u32| self.services.get(number as usize).map_or("", String::as_str);
+        encode(&mut self.bytes, run, name);
+        self.blobs.push(Blob { group, from, to: self.bytes.len() });
+        run.clear();
     }
 
-    fn name(&self, service: u32) -> &str {
-        self.services.get(service as usize).map_or("", String::as_str)
+    /// The blobs in order of their groups, those of a group in the order in which they came.
+    fn by_group(&self) -> Vec<Blob> {
+        let mut blobs = self.blobs.clone();
+        // Mostly they are in order already.
+        blobs.sort_by_key(|blob| blob.group);
+        blobs
     }
 
-    /// Spans by id, of each id the one that is its parent for others: the earliest.
-    fn parents(&self, spans: &[Span]) -> Vec<Span> {
-        let mut parents = spans.to_vec();
-        parents.sort_unstable_by(|a, b| {
-            let name = |span: &Span| self.name(span.service);
-            (a.id, a.start_ns).cmp(&(b.id, b.start_ns)).then_with(|| name(a).cmp(name(b)))
-        });
-        parents.dedup_by_key(|span| span.id);
-        parents
+    fn runs(&self, blob: &Blob) -> &[u8] {
+        self.bytes.get(blob.from..blob.to).unwrap_or_default()
     }
+}
+
+/// Takes the blobs of a group, which is the first that has any, or has none.
+fn take_group<'b>(rest: &mut &'b [Blob], group: usize) -> &'b [Blob] {
+    let count = rest.iter().take_while(|blob| blob.group == group).count();
+    let (own, others) = rest.split_at(count);
+    *rest = others;
+    own
+}
+
+/// Spans by id, of each id the one that is its parent for others: the earliest.
+fn parents(spans: &[Span], names: &[&str]) -> Vec<Span> {
+    let name = |span: &Span| names.get(span.service as usize);
+    let mut parents = spans.to_vec();
+    parents.sort_unstable_by(|a, b| {
+        (a.id, a.start_ns).cmp(&(b.id, b.start_ns)).then_with(|| name(a).cmp(&name(b)))
+    });
+    parents.dedup_by_key(|span| span.id);
+    parents
 }
 
 impl Groups for Traces {
@@ -148,18 +171,23 @@ impl Groups for Traces {
     }
 
     fn len(&self) -> usize {
-        self.groups.len()
+        self.groups
     }
 
     fn grow(&mut self, groups: usize) {
-        self.groups.resize_with(groups.max(self.groups.len()), Vec::new);
+        self.groups = self.groups.max(groups);
     }
 
     fn update(&mut self, values: &[ArrayRef], chosen: &Chosen<'_>) -> Result<()> {
         let columns = Columns::of(values).ok_or_else(wrong)?;
         // Equal views are equal names.
-        let mut seen: HashMap<u128, u32> = HashMap::new();
+        let mut seen: HashMap<u128, u32, RandomState> = HashMap::default();
+        let (mut run, mut of) = (Vec::new(), 0);
         for (row, group) in chosen.iter() {
+            if group != of {
+                self.push(of, &mut run);
+                of = group;
+            }
             let view = columns.services.views().get(row).copied().unwrap_or_default();
             let service = match seen.get(&view) {
                 Some(service) => *service,
@@ -168,33 +196,38 @@ impl Groups for Traces {
             let id = |ids: &FixedSizeBinaryArray| {
                 ids.value(row).try_into().map(u64::from_be_bytes).map_err(|_| wrong())
             };
-            let span = Span {
+            run.push(Span {
                 id: id(columns.ids)?,
                 parent: columns.parents.is_valid(row).then(|| id(columns.parents)).transpose()?,
                 start_ns: columns.starts.value(row),
                 duration_ns: columns.durations.value(row),
                 service,
                 is_error: columns.errors.is_valid(row) && columns.errors.value(row),
-            };
-            self.push(group, span);
+            });
         }
+        self.push(of, &mut run);
         Ok(())
     }
 
     fn merge(&mut self, states: &[ArrayRef], chosen: &Chosen<'_>) -> Result<()> {
         let states = states.first().and_then(|s| s.as_binary_opt::<i64>()).ok_or_else(wrong)?;
         for (row, group) in chosen.iter() {
-            self.decode(states.value(row), group).ok_or_else(wrong)?;
+            let from = self.bytes.len();
+            self.bytes.extend(states.value(row));
+            self.blobs.push(Blob { group, from, to: self.bytes.len() });
         }
         Ok(())
     }
 
     fn states(&self, n: usize) -> Result<Vec<ArrayRef>> {
-        let spans: usize = self.groups.iter().take(n).map(Vec::len).sum();
-        let mut out = LargeBinaryBuilder::with_capacity(n, spans * SPAN_BYTES);
-        let mut encoder = Encoder::of(self);
-        for spans in self.groups.iter().take(n) {
-            out.append_value(encoder.encode(spans));
+        let mut out = LargeBinaryBuilder::with_capacity(n, self.bytes.len());
+        let blobs = self.by_group();
+        let mut rest = blobs.as_slice();
+        for group in 0..n {
+            for blob in take_group(&mut rest, group) {
+                out.write_all(self.runs(blob))?;
+            }
+            out.append_value([]);
         }
         Ok(vec![Arc::new(out.finish())])
     }
@@ -203,10 +236,25 @@ impl Groups for Traces {
         let (mut callers, mut callees) = (names(), names());
         let (mut errors, mut durations) = (BooleanBuilder::new(), Int64Builder::new());
         let mut lengths = Vec::with_capacity(n);
-        for spans in self.groups.iter().take(n) {
-            let parents = self.parents(spans);
+        let mut numbers: HashMap<&str, u32, RandomState> = HashMap::default();
+        let (mut services, mut spans) = (Vec::new(), Vec::new());
+        let blobs = self.by_group();
+        let mut rest = blobs.as_slice();
+        for group in 0..n {
+            spans.clear();
+            for blob in take_group(&mut rest, group) {
+                let number = |name| {
+                    *numbers.entry(name).or_insert_with(|| {
+                        services.push(name);
+                        services.len() as u32 - 1
+                    })
+                };
+                decode(self.runs(blob), &mut spans, number).ok_or_else(wrong)?;
+            }
+            let parents = parents(&spans, &services);
+            let name = |span: &Span| services.get(span.service as usize).copied().unwrap_or("");
             let before = durations.values_slice().len();
-            for span in spans {
+            for span in &spans {
                 let Some(parent) = span.parent else { continue };
                 let Ok(at) = parents.binary_search_by_key(&parent, |span| span.id) else {
                     continue;
@@ -214,8 +262,8 @@ impl Groups for Traces {
                 let Some(caller) = parents.get(at).filter(|p| p.service != span.service) else {
                     continue;
                 };
-                callers.append_value(self.name(caller.service));
-                callees.append_value(self.name(span.service));
+                callers.append_value(name(caller));
+                callees.append_value(name(span));
                 errors.append_value(span.is_error);
                 durations.append_value(span.duration_ns);
             }
@@ -233,13 +281,19 @@ impl Groups for Traces {
     }
 
     fn forget(&mut self, n: usize) {
-        for spans in self.groups.drain(..n.min(self.groups.len())) {
-            self.bytes -= spans.capacity() * size_of::<Span>();
+        let bytes = std::mem::take(&mut self.bytes);
+        for mut blob in std::mem::take(&mut self.blobs) {
+            let Some(group) = blob.group.checked_sub(n) else { continue };
+            let from = self.bytes.len();
+            self.bytes.extend(bytes.get(blob.from..blob.to).unwrap_or_default());
+            blob = Blob { group, from, to: self.bytes.len() };
+            self.blobs.push(blob);
         }
+        self.groups = self.groups.saturating_sub(n);
     }
 
     fn bytes(&self) -> usize {
-        self.groups.capacity() * size_of::<Vec<Span>>() + self.bytes
+        self.bytes.capacity() + self.blobs.capacity() * size_of::<Blob>() + self.names
     }
 }
 
@@ -273,90 +327,5 @@ impl<'a> Columns<'a> {
             errors: errors.as_boolean_opt()?,
             durations: durations.as_primitive_opt::<Int64Type>()?,
         })
-    }
-}
-
-/// Of a span: four numbers, flags, and the place of its service's name.
-const SPAN_BYTES: usize = 4 * 8 + 1 + 4;
-
-/// Writes spans of a trace: how many services it has and their names, each with its length, then
-/// the spans. All numbers are little-endian.
-struct Encoder<'a> {
-    traces: &'a Traces,
-    /// For each service the last trace that it was met in, and its place among the names there.
-    places: Vec<(u64, u32)>,
-    trace: u64,
-    names: Vec<u32>,
-    bytes: Vec<u8>,
-}
-
-impl<'a> Encoder<'a> {
-    fn of(traces: &'a Traces) -> Self {
-        let places = vec![(0, 0); traces.services.len()];
-        Self { traces, places, trace: 0, names: Vec::new(), bytes: Vec::new() }
-    }
-
-    fn encode(&mut self, spans: &[Span]) -> &[u8] {
-        self.trace += 1;
-        self.names.clear();
-        for span in spans {
-            let Some(place) = self.places.get_mut(span.service as usize) else { continue };
-            if place.0 != self.trace {
-                *place = (self.trace, self.names.len() as u32);
-                self.names.push(span.service);
-            }
-        }
-        self.bytes.clear();
-        self.bytes.extend((self.names.len() as u32).to_le_bytes());
-        for service in &self.names {
-            let name = self.traces.name(*service);
-            self.bytes.extend((name.len() as u64).to_le_bytes());
-            self.bytes.extend(name.as_bytes());
-        }
-        for span in spans {
-            let place = self.places.get(span.service as usize).map_or(0, |place| place.1);
-            self.bytes.extend(span.id.to_le_bytes());
-            self.bytes.extend(span.parent.unwrap_or_default().to_le_bytes());
-            self.bytes.extend(span.start_ns.to_le_bytes());
-            self.bytes.extend(span.duration_ns.to_le_bytes());
-            self.bytes.push(u8::from(span.parent.is_some()) | u8::from(span.is_error) << 1);
-            self.bytes.extend(place.to_le_bytes());
-        }
-        &self.bytes
-    }
-}
-
-impl Traces {
-    /// Adds what `Encoder` wrote to a group.
-    fn decode(&mut self, bytes: &[u8], group: usize) -> Option<()> {
-        let (count, mut bytes) = bytes.split_first_chunk()?;
-        let mut services = Vec::new();
-        for _ in 0..u32::from_le_bytes(*count) {
-            let (len, rest) = bytes.split_first_chunk()?;
-            let len = usize::try_from(u64::from_le_bytes(*len)).ok()?;
-            let (name, rest) = rest.split_at_checked(len)?;
-            services.push(self.service(std::str::from_utf8(name).ok()?));
-            bytes = rest;
-        }
-        let (encoded, []) = bytes.as_chunks::<SPAN_BYTES>() else { return None };
-        let spans = self.groups.get_mut(group)?;
-        let before = spans.capacity();
-        spans.reserve(encoded.len());
-        self.bytes += (spans.capacity() - before) * size_of::<Span>();
-        for span in encoded {
-            let (numbers, rest) = span.as_chunks::<8>();
-            let [id, parent, start, duration] = numbers else { return None };
-            let (flags, place) = rest.split_first()?;
-            let place = u32::from_le_bytes(place.try_into().ok()?);
-            spans.push(Span {
-                id: u64::from_le_bytes(*id),
-                parent: (flags & 1 == 1).then_some(u64::from_le_bytes(*parent)),
-                start_ns: i64::from_le_bytes(*start),
-                duration_ns: i64::from_le_bytes(*duration),
-                service: *services.get(place as usize)?,
-                is_error: flags & 2 == 2,
-            });
-        }
-        Some(())
     }
 }

@@ -10,7 +10,7 @@
 //! | measure | nanoseconds as `duration`, `duration_ns` and `duration_ms` |
 //! | time_bucket | `time_bucket('1 minute', t)` |
 //! | lists | the events and links of a span as lists |
-//! | calls | the calls between services in a trace, as an aggregate |
+//! | calls, runs | the calls between services in a trace, as an aggregate |
 //! | trace_root | the root of a trace, as an aggregate |
 //! | percentile, histogram | `p50(x)` .. `percentile(x, 0.95)` |
 //! | ratio | `ratio(condition)` |
@@ -33,6 +33,7 @@ pub(crate) mod percentile;
 mod pick;
 mod ratio;
 mod repeats;
+mod runs;
 mod time_bucket;
 pub(crate) mod trace_root;
 pub(crate) mod value_text;
