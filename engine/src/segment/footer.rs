@@ -42,7 +42,7 @@ pub struct Footer {
 }
 
 /// Where the elements of the schema stand in Parquet's metadata of a file, once that was looked
-/// over and nothing was wrong. What was read again has the same checksum.
+/// over and nothing was wrong. As checksums are, it is looked over once.
 pub type LookedOver = OnceLock<Range<usize>>;
 
 impl Footer {
@@ -68,13 +68,12 @@ impl Footer {
         source.check(header.footer())?;
         let corrupt = |what: String| Error::corrupt(source.path(), header.footer_offset, what);
         let bytes = metadata_bytes(source, corrupt)?;
-        let elements = match looked_over.get() {
-            Some(elements) => elements.clone(),
+        let elements_at = match looked_over.get() {
+            Some(at) => at.clone(),
             None => thrift::check_file_metadata(&bytes)
                 .map_err(|e| corrupt(format!("the footer has {e}")))?,
         };
-        let elements_at = elements.clone();
-        let elements = bytes.get(elements).unwrap_or_default();
+        let elements = bytes.get(elements_at.clone()).unwrap_or_default();
         let options = schemas.parquet(elements);
         let options = options.map(|schema| ParquetMetaDataOptions::new().with_schema(schema));
         let metadata = source.fenced(|| {
@@ -98,7 +97,9 @@ impl Footer {
         let complete_in_all = shared.promoted.iter().zip(&shared.names);
         let complete_in_all = complete_in_all.filter(|(_, name)| everywhere(name));
         let complete_in_all = complete_in_all.map(|(key, _)| key.clone()).collect();
-        let bytes = (metadata.memory_size() as u64).saturating_sub(shared.bytes);
+        let names = complete.iter().flatten().map(|name| name.len() + size_of::<String>());
+        let own = (metadata.memory_size() as u64).saturating_sub(shared.bytes);
+        let bytes = own + names.sum::<usize>() as u64;
         Ok(Self {
             metadata: Arc::new(metadata),
             schema: shared.arrow.clone(),
