@@ -218,6 +218,8 @@ impl Prompt {
         let is_table = self.look.format == AnswerFormat::Table;
         let screen = Screen::new(self.pager.clone(), is_table);
         let whom = (&self.session, self.queries.handle());
+        // One of the pager before may be told of only now.
+        self.interrupts.forget();
         let asked = ask(whom, sql, &self.look, screen, &mut self.interrupts);
         let asked = self.here.block_on(asked);
         for note in &asked.notes {
