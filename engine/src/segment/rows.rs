@@ -71,8 +71,7 @@ impl Rows {
         let mask = ProjectionMask::roots(schema, columns.iter().copied());
         let groups = Groups { source: source.clone(), metadata: footer.metadata.clone(), groups };
         let reader = source.fenced(|| {
-            let levels =
-                parquet_to_arrow_field_levels(schema, mask, Some(footer.schema.fields()))?;
+            let levels = parquet_to_arrow_field_levels(schema, mask, Some(footer.schema.fields()))?;
             ParquetRecordBatchReader::try_new_with_row_groups(
                 &levels,
                 &groups,
