@@ -23,7 +23,6 @@ use datafusion::logical_expr::utils::format_state_name;
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility,
 };
-
 use foldhash::fast::RandomState;
 
 use super::grouped::{Chosen, Groups, Many, One};
@@ -282,12 +281,11 @@ impl Groups for Traces {
 
     fn forget(&mut self, n: usize) {
         let bytes = std::mem::take(&mut self.bytes);
-        for mut blob in std::mem::take(&mut self.blobs) {
+        for blob in std::mem::take(&mut self.blobs) {
             let Some(group) = blob.group.checked_sub(n) else { continue };
             let from = self.bytes.len();
             self.bytes.extend(bytes.get(blob.from..blob.to).unwrap_or_default());
-            blob = Blob { group, from, to: self.bytes.len() };
-            self.blobs.push(blob);
+            self.blobs.push(Blob { group, from, to: self.bytes.len() });
         }
         self.groups = self.groups.saturating_sub(n);
     }
