@@ -185,3 +185,23 @@ fn a_trace_does_not_keep_the_pages_it_came_from() {
     let (pages, own) = (segment.read_rows(&rows).unwrap(), segment.read_trace(id).unwrap());
     assert!(bytes(&own) < bytes(&pages) / 4, "{} of {}", bytes(&own), bytes(&pages));
 }
+
+#[test]
+fn files_with_other_columns_do_not_share_a_schema() {
+    let disk = Disk::new();
+    let groups = groups(SEED + 6, &[20]);
+    let key =
+        |key: &str| Promoted { scope: Scope::Span, key: key.into(), value_type: PromotedType::Int };
+    let keys = [key("code"), key("mixed"), key("code")];
+    for (number, key) in (1..).zip(&keys) {
+        drop(disk.write(number, &groups, std::slice::from_ref(key)));
+    }
+    for (number, key) in (1..).zip(&keys) {
+        let segment = disk.open(number).unwrap();
+        let metadata = segment.metadata().unwrap();
+        let columns = metadata.file_metadata().schema_descr().columns();
+        assert_eq!(columns.last().unwrap().name(), key.column_name());
+        assert_eq!(segment.schema().unwrap().fields().last().unwrap().name(), &key.column_name());
+        assert_eq!(*segment.promoted().unwrap(), [key.clone()]);
+    }
+}
