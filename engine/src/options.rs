@@ -132,7 +132,7 @@ impl Default for Options {
             disk_floor_bytes: 64 << 20,
             future_max: None,
             promoted: Vec::new(),
-            promoted_max: 32,
+            promoted_max: 24,
             metadata_cache_bytes: 16 << 20,
             segment_bytes_max: 1 << 30,
             fs: Arc::new(RealFs),
@@ -206,7 +206,7 @@ impl Options {
     }
 
     /// Span attribute keys that get a column of their own in segments from the first flush on, with
-    /// the type of that column. Other keys are chosen by the data, up to 32 in all.
+    /// the type of that column. Other keys are chosen by the data, up to 24 in all.
     pub fn promote(mut self, keys: impl IntoIterator<Item = (String, PromotedType)>) -> Self {
         let promoted = keys.into_iter().map(|(key, value_type)| Promoted {
             scope: Scope::Span,

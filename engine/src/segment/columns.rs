@@ -21,24 +21,26 @@ use crate::model::schema::{COLUMN_NAMES, col, span_schema};
 /// Most rows of a page. Numbers of dictionary entries are passed over quickly; what is decompressed
 /// or has statistics that exclude rows has smaller pages.
 const PAGE_ROWS_MAX: usize = 16_384;
-/// Rows after which Parquet looks whether a page is full.
-const BATCH_ROWS: usize = 1024;
+/// Rows after which Parquet looks whether a page is full: few, so that pages are of one size.
+const BATCH_ROWS: usize = 256;
 /// Bytes after which a page ends, before compression, where it is worth having fewer rows than
-/// `PAGE_ROWS_MAX`. Parquet looks at it after writing up to as many bytes at once: pages have less
-/// than twice as many (or one larger row). What attributes take in pages of other sizes, and at
-/// other levels of ZSTD, is in docs/decisions/0004.
+/// `PAGE_ROWS_MAX`. It then ends with the next `BATCH_ROWS` rows, or before them where they alone
+/// have as many bytes. What attributes take in pages of other sizes, and at other levels of ZSTD,
+/// is in docs/decisions/0004.
 const PAGE_BYTES_MAX: [(usize, usize); 8] = [
     (col::ATTRIBUTES, 128 << 10),
-    (col::EVENTS, 64 << 10),
+    (col::EVENTS, 32 << 10),
     (col::LINKS, 32 << 10),
-    (col::TRACE_ID, 6 << 10),
+    (col::TRACE_ID, 8 << 10),
     (col::SPAN_ID, 32 << 10),
-    (col::PARENT_SPAN_ID, 8 << 10),
-    (col::START_TIME, 16 << 10),
-    (col::DURATION_NS, 16 << 10),
+    (col::PARENT_SPAN_ID, 4 << 10),
+    (col::START_TIME, 8 << 10),
+    (col::DURATION_NS, 8 << 10),
 ];
-/// The level of ZSTD for attributes; all else has the first.
-const ATTRIBUTES_LEVEL: i32 = 5;
+/// The level of ZSTD for attributes; all else has the first. What a level does depends on the size
+/// of the page: of 128 to 256 KiB, the second does not take matches of four bytes, which are worse
+/// than none in this text, and so makes less of it than the third.
+const ATTRIBUTES_LEVEL: i32 = 2;
 /// Other readers do not know the trace-ID index: a Bloom filter tells them which row groups do not
 /// have a trace. It is wrong for one in a hundred, and as large as the traces of its row group
 /// need, of which there are at most so many.
@@ -81,7 +83,9 @@ pub fn file_schema(promoted: &[Promoted]) -> Result<SchemaRef> {
 /// compression and no statistics.
 pub fn properties(promoted: &[Promoted]) -> WriterProperties {
     let mut builder = WriterProperties::builder()
-        .set_writer_version(WriterVersion::PARQUET_2_0)
+        // The second version of pages keeps which rows are null as it is, a bit a row; this one
+        // compresses it.
+        .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_data_page_row_count_limit(PAGE_ROWS_MAX)
         .set_write_batch_size(BATCH_ROWS)
         .set_max_row_group_row_count(None)
@@ -92,7 +96,7 @@ pub fn properties(promoted: &[Promoted]) -> WriterProperties {
     let attributes = Compression::ZSTD(level);
     for (column, encoding, codec) in [
         // Neighbours are the same, or share nothing.
-        (col::TRACE_ID, Encoding::DELTA_BYTE_ARRAY, Compression::LZ4_RAW),
+        (col::TRACE_ID, Encoding::PLAIN, zstd),
         // Random bytes, which nothing makes smaller; but children of one parent follow one another.
         (col::SPAN_ID, Encoding::PLAIN, Compression::UNCOMPRESSED),
         (col::PARENT_SPAN_ID, Encoding::PLAIN, zstd),

@@ -2,7 +2,7 @@
 //! in pieces.
 //!
 //! Within a row group the newest rows stand last, and a row group is the least that DataFusion
-//! opens. So the newest file's last row group is cut into its last page, some before it, and the
+//! opens. So the newest file's last row group is cut into its last pages, some before them, and the
 //! rest; its other row groups are pieces of their own. Each piece is to DataFusion a file with
 //! times of its own. Once the first pieces have filled the sort, their oldest row excludes whole
 //! pieces and files by these times, and pages within a piece by the page index.
@@ -27,7 +27,7 @@ use super::table::known;
 use crate::error::engine_error;
 
 /// Pages of the newest piece, and of the one before it.
-const NEWEST_PAGES: [usize; 2] = [1, 4];
+const NEWEST_PAGES: [usize; 2] = [2, 8];
 
 /// Rows of a segment, and their earliest and latest start time.
 struct Piece {
@@ -114,7 +114,7 @@ fn pages(metadata: &ParquetMetaData, group: usize, all: &Piece) -> Option<Vec<Pi
     Some(pages)
 }
 
-/// The last page, some before it, and the rest.
+/// The last pages, some before them, and the rest.
 fn in_parts(mut pages: &[Piece]) -> Vec<Piece> {
     let mut parts = Vec::new();
     for count in NEWEST_PAGES {
