@@ -63,7 +63,7 @@ async fn they_are_the_same_as_in_a_sort_of_all() {
 }
 
 #[tokio::test]
-async fn they_are_read_from_the_last_pages_of_a_row_group() {
+async fn they_are_read_from_the_last_page_of_a_row_group() {
     let store = apart(&MemoryFs::new(), &[]).open("s").expect("opened");
     let specs: Vec<Spec> =
         (1..=20_000).map(|n| span(SERVICES[usize::from(n % 20 == 0)], n / 5, n, 0)).collect();
@@ -74,7 +74,7 @@ async fn they_are_read_from_the_last_pages_of_a_row_group() {
                ORDER BY start_time DESC LIMIT 3";
     let plan = ask(&s, &format!("EXPLAIN ANALYZE {sql}")).await.join("\n");
     let read = plan.lines().find(|line| line.contains("DataSourceExec")).expect("a scan");
-    // 20,000 less eighteen pages of 1,024.
+    // 20,000 less nine pages of 2,048.
     assert!(read.contains("output_rows=1.57 K"), "{plan}");
     let found = ask(&s, sql).await;
     let names: Vec<_> = found.iter().map(|row| row.split('|').next().unwrap_or("")).collect();

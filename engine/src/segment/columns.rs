@@ -34,8 +34,8 @@ const PAGE_BYTES_MAX: [(usize, usize); 8] = [
     (col::TRACE_ID, 8 << 10),
     (col::SPAN_ID, 32 << 10),
     (col::PARENT_SPAN_ID, 4 << 10),
-    (col::START_TIME, 8 << 10),
-    (col::DURATION_NS, 8 << 10),
+    (col::START_TIME, 16 << 10),
+    (col::DURATION_NS, 16 << 10),
 ];
 /// The level of ZSTD for attributes; all else has the first. What a level does depends on the size
 /// of the page: of 128 to 256 KiB, the second does not take matches of four bytes, which are worse
