@@ -2,8 +2,11 @@
 //! library's. With the feature `shuttle` they are shuttle's (tests/schedules); in
 //! tests/interleavings loom's stand in their place.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 pub use std::sync::{Arc, PoisonError, TryLockError};
+
+use rayon_core::{ThreadPool, ThreadPoolBuilder};
 
 #[cfg(feature = "shuttle")]
 pub use shuttle::sync::{Condvar, Mutex, MutexGuard};
@@ -18,37 +21,65 @@ pub mod thread {
     pub use std::thread::{Builder, JoinHandle};
 }
 
-/// Does the work for each item, on this many threads at once, the caller's among them; the results
-/// stand in the order of the items.
-pub fn on_threads<T, R>(threads: usize, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R>
-where
-    T: Sync,
-    R: Send,
-{
-    // shuttle lets one thread run at a time, and knows none but its own.
-    let threads = if cfg!(feature = "shuttle") { 1 } else { threads };
-    let next = AtomicUsize::new(0);
-    let some = || {
-        let numbers = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
-        let items = numbers.map_while(|number| Some((number, items.get(number)?)));
-        items.map(|(number, item)| (number, work(item))).collect::<Vec<_>>()
-    };
-    let mut done = std::thread::scope(|scope| {
-        let more = 1..threads.min(items.len());
-        let helper = || std::thread::Builder::new().name("amida-helper".into());
-        // Where the system gives no thread, this one does all.
-        let helpers: Vec<_> = more.map_while(|_| helper().spawn_scoped(scope, some).ok()).collect();
-        let mut done = some();
-        for helper in helpers {
-            match helper.join() {
-                Ok(more) => done.extend(more),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
+/// Threads that a store keeps for what can be done side by side. They start when they are first
+/// needed and stay: a thread for each piece of work would take its memory from another arena of
+/// the allocator each time, and leave it there.
+#[derive(Debug)]
+pub struct Helpers {
+    threads: usize,
+    /// All but the caller; `None` where the system gives no thread.
+    pool: OnceLock<Option<ThreadPool>>,
+}
+
+impl Helpers {
+    /// With the caller, this many threads.
+    pub fn new(threads: usize) -> Self {
+        // shuttle lets one thread run at a time, and knows none but its own.
+        let threads = if cfg!(feature = "shuttle") { 1 } else { threads };
+        Self { threads, pool: OnceLock::new() }
+    }
+
+    /// Nobody but the caller.
+    pub fn none() -> Self {
+        Self::new(1)
+    }
+
+    fn pool(&self) -> Option<&ThreadPool> {
+        let start = || {
+            let pool = ThreadPoolBuilder::new().num_threads(self.threads.saturating_sub(1));
+            pool.thread_name(|_| "amida-helper".into()).build().ok()
+        };
+        self.pool.get_or_init(start).as_ref()
+    }
+
+    /// Does the work for each item, the caller's thread among the others; the results stand in the
+    /// order of the items.
+    pub fn each<T, R>(&self, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R>
+    where
+        T: Sync,
+        R: Send,
+    {
+        let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(items.len())));
+        let some = || {
+            let numbers = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+            let items = numbers.map_while(|number| Some((number, items.get(number)?)));
+            items.for_each(|(number, item)| {
+                let result = work(item);
+                lock(&done).push((number, result));
+            });
+        };
+        let threads = self.threads.min(items.len());
+        match if threads > 1 { self.pool() } else { None } {
+            Some(pool) => pool.in_place_scope(|scope| {
+                (1..threads).for_each(|_| scope.spawn(|_| some()));
+                some();
+            }),
+            None => some(),
         }
-        done
-    });
-    done.sort_unstable_by_key(|(number, _)| *number);
-    done.into_iter().map(|(_, result)| result).collect()
+        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        done.sort_unstable_by_key(|(number, _)| *number);
+        done.into_iter().map(|(_, result)| result).collect()
+    }
 }
 
 /// A lock whose holder panicked is used all the same: what it guards is changed in single steps.

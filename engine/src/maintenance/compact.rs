@@ -12,6 +12,7 @@ use crate::manifest::{SegmentEntry, Version};
 use crate::model::batch::SpanBatch;
 use crate::model::predicate::Predicate;
 use crate::segment::{Origin, Segment, SegmentWriter};
+use crate::sync::Helpers;
 
 /// Most rows that are encoded again in one merge: more of them are worth copying only.
 const ENCODED_ROWS_MAX: u64 = 512 << 10;
@@ -52,7 +53,7 @@ fn origin(entries: &[SegmentEntry]) -> Origin {
 }
 
 /// Writes the version's next segment from these neighbours, given in order of ingest; `None` when
-/// merging them is not worth it. What is encoded again is encoded by this many threads.
+/// merging them is not worth it. What is encoded again is encoded by these threads.
 /// `between` is told the bytes of each input that was read, and may end the merge.
 ///
 /// # Errors
@@ -63,7 +64,7 @@ pub fn merge(
     version: &Version,
     entries: &[SegmentEntry],
     inputs: &[Arc<Segment>],
-    threads: usize,
+    helpers: &Helpers,
     between: &mut dyn FnMut(u64) -> Result<()>,
 ) -> Result<Option<SegmentEntry>> {
     let Some(way) = way(entries) else { return Ok(None) };
@@ -89,11 +90,11 @@ pub fn merge(
             let mut gathered = Gathered::default();
             for input in inputs {
                 for batch in input.clone().scan(&Predicate::new())? {
-                    encode(&mut writer, &gathered.add(batch?, ROW_GROUP_ROWS), threads)?;
+                    encode(&mut writer, &gathered.add(batch?, ROW_GROUP_ROWS), helpers)?;
                 }
                 between(input.bytes())?;
             }
-            encode(&mut writer, &gathered.batches, threads)?;
+            encode(&mut writer, &gathered.batches, helpers)?;
         }
     }
     Ok(Some(writer.finish()?.into()))
@@ -122,9 +123,9 @@ impl Gathered {
 }
 
 /// Sorts rows and encodes them.
-fn encode(writer: &mut SegmentWriter, batches: &[SpanBatch], threads: usize) -> Result<()> {
+fn encode(writer: &mut SegmentWriter, batches: &[SpanBatch], helpers: &Helpers) -> Result<()> {
     for group in row_groups(batches) {
-        writer.write_row_group(&group, threads)?;
+        writer.write_row_group(&group, helpers)?;
     }
     Ok(())
 }

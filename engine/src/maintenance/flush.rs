@@ -15,6 +15,7 @@ use crate::model::ordered::Ordered;
 use crate::model::schema::col;
 use crate::options::Options;
 use crate::segment::{Origin, SegmentWriter, measures};
+use crate::sync::Helpers;
 
 /// Rows of a row group.
 pub const ROW_GROUP_ROWS: usize = 128 << 10;
@@ -40,12 +41,12 @@ pub fn flush(
     version: &Version,
     view: &MemtableView,
     options: &Options,
+    helpers: &Helpers,
 ) -> Result<Option<Flushed>> {
     let Some(ingest_times) = view.facts().ingest_times.filter(|_| view.facts().rows > 0) else {
         return Ok(None);
     };
-    let threads = options.threads();
-    let batches = view.batches(threads)?;
+    let batches = view.batches(helpers)?;
     let catalog = view.catalog()?;
     let mut all = version.catalog.clone();
     all.merge(&catalog);
@@ -58,7 +59,7 @@ pub fn flush(
     let id = version.store_id.0;
     let mut writer = SegmentWriter::create(fs, &path, number, id, &promoted, origin)?;
     for group in row_groups(&batches) {
-        writer.write_row_group(&group, threads)?;
+        writer.write_row_group(&group, helpers)?;
     }
     let entry = writer.finish()?.into();
     Ok(Some(Flushed { entry, catalog, promoted }))

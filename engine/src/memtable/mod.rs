@@ -14,7 +14,7 @@ use crate::model::batch::SpanBatch;
 use crate::model::catalog::Catalog;
 use crate::model::hot::{HotBatch, HotRequest, Resolved};
 use crate::model::ids::TraceId;
-use crate::sync::on_threads;
+use crate::sync::Helpers;
 
 /// Spans after which a chunk is closed: large enough for Arrow to be quick, small enough that
 /// resolving an open chunk again costs a few milliseconds.
@@ -221,14 +221,14 @@ impl MemtableView {
         self.full.iter().chain(std::iter::once(&self.open)).filter(|chunk| chunk.rows > 0)
     }
 
-    /// All spans, in order of commit; what is not resolved yet is, by this many threads.
+    /// All spans, in order of commit; what is not resolved yet is, by these threads.
     ///
     /// # Errors
     /// `Invalid` when a column does not fit an Arrow array.
-    pub fn batches(&self, threads: usize) -> Result<Vec<SpanBatch>> {
+    pub fn batches(&self, helpers: &Helpers) -> Result<Vec<SpanBatch>> {
         let chunks: Vec<_> = self.chunks().collect();
         let resolve = |chunk: &&Arc<Chunk>| Ok(chunk.resolve(self.decode)?.batch.clone());
-        on_threads(threads, &chunks, resolve).into_iter().collect()
+        helpers.each(&chunks, resolve).into_iter().collect()
     }
 
     /// The attribute keys of all spans.

@@ -12,6 +12,7 @@ use crate::model::catalog::Catalog;
 use crate::model::hot::{HotBatch, HotRequest, HotSpan, Resolved};
 use crate::model::ids::TraceId;
 use crate::model::schema::{Marks, span_schema};
+use crate::sync::Helpers;
 
 static RESOLVED_ROWS: AtomicUsize = AtomicUsize::new(0);
 
@@ -64,13 +65,13 @@ fn a_view_does_not_change_and_full_chunks_are_resolved_once() {
     memtable.insert(batch(1, &vec![5; CHUNK_ROWS]), 1, (100, 100));
     memtable.insert(batch(2, &[9, 3]), 2, (101, 102));
     let before = memtable.view();
-    before.batches(1).unwrap();
-    before.batches(1).unwrap();
+    before.batches(&Helpers::none()).unwrap();
+    before.batches(&Helpers::none()).unwrap();
     assert_eq!(RESOLVED_ROWS.load(Ordering::SeqCst), CHUNK_ROWS + 2);
     memtable.insert(batch(3, &[7]), 3, (103, 103));
     assert_eq!(before.facts().rows, CHUNK_ROWS as u64 + 2);
     let after = memtable.view();
-    after.batches(1).unwrap();
+    after.batches(&Helpers::none()).unwrap();
     // Only the open chunk (three rows now) was resolved again.
     assert_eq!(RESOLVED_ROWS.load(Ordering::SeqCst), CHUNK_ROWS + 5);
     assert_eq!(after.facts().start_times, Some((3, 9)));

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::model::catalog::Promoted;
 use crate::model::ordered::Ordered;
 use crate::model::schema::{COLUMN_NAMES, col};
-use crate::sync::{Mutex, lock, on_threads};
+use crate::sync::{Helpers, Mutex, lock};
 
 /// A row group that can be written.
 pub struct RowGroup {
@@ -28,7 +28,7 @@ pub fn encode(
     promoted: &[Promoted],
     schema: &Schema,
     writers: Vec<ArrowColumnWriter>,
-    threads: usize,
+    helpers: &Helpers,
 ) -> ParquetResult<RowGroup> {
     let source = Source { rows, promoted, read: OnceLock::new() };
     let jobs = writers.into_iter().map(|writer| Mutex::new(Some(writer)));
@@ -36,7 +36,7 @@ pub fn encode(
     // The longest job begins first. The promoted columns stay last: who begins one may have to wait
     // until another thread has read them all.
     jobs.swap(0, col::ATTRIBUTES);
-    let mut columns = on_threads(threads, &jobs, |(column, (writer, field))| {
+    let mut columns = helpers.each(&jobs, |(column, (writer, field))| {
         let array = source.column(*column).map_err(|e| ParquetError::External(Box::new(e)))?;
         let writer = lock(writer).take();
         let mut writer = writer.ok_or_else(|| ParquetError::General("encoded twice".into()))?;

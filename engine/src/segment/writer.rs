@@ -31,6 +31,7 @@ use crate::fs::{Fs, names};
 use crate::model::catalog::Promoted;
 use crate::model::ordered::Ordered;
 use crate::model::schema::col;
+use crate::sync::Helpers;
 
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,12 +126,12 @@ impl SegmentWriter {
     }
 
     /// Encodes these spans as the next row group; spans of one trace follow one another. No spans
-    /// make no row group. Columns are encoded by this many threads at once. Memory is bounded by
+    /// make no row group. Columns are encoded by these threads at once. Memory is bounded by
     /// the promoted columns, one other column for each thread, and the row group encoded.
     ///
     /// # Errors
     /// `Io`, `DiskFull`; `Invalid` when the segment would have too many spans.
-    pub fn write_row_group(&mut self, rows: &Ordered<'_>, threads: usize) -> Result<()> {
+    pub fn write_row_group(&mut self, rows: &Ordered<'_>, helpers: &Helpers) -> Result<()> {
         let times = rows.start_times().map(|time| (time, time));
         let Some((min, max)) = times.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else {
             return Ok(());
@@ -139,7 +140,7 @@ impl SegmentWriter {
         self.broken = true;
         for_ids(&[rows.column(col::TRACE_ID)?], |id| self.index.push(id));
         self.index.end_row_group();
-        let encoded = self.encode(rows, threads);
+        let encoded = self.encode(rows, helpers);
         let complete = encoded.map_err(|e| self.writer.inner_mut().error(&e))?;
         self.complete.push(complete);
         self.broken = false;
@@ -147,10 +148,10 @@ impl SegmentWriter {
     }
 
     /// Encodes and writes a row group: the promoted columns that are complete in it.
-    fn encode(&mut self, rows: &Ordered<'_>, threads: usize) -> ParquetResult<Vec<String>> {
+    fn encode(&mut self, rows: &Ordered<'_>, helpers: &Helpers) -> ParquetResult<Vec<String>> {
         let number = self.writer.flushed_row_groups().len();
         let writers = self.factory.create_column_writers(number)?;
-        let encoded = row_group::encode(rows, &self.promoted, &self.schema, writers, threads)?;
+        let encoded = row_group::encode(rows, &self.promoted, &self.schema, writers, helpers)?;
         let mut group = self.writer.next_row_group()?;
         for column in encoded.columns {
             column.append_to_row_group(&mut group)?;

@@ -38,6 +38,7 @@ use crate::model::catalog::Catalog;
 use crate::model::ids::TraceId;
 use crate::model::predicate::Predicate;
 use crate::segment::{LeftOut, Segment, read_trace};
+use crate::sync::Helpers;
 
 /// The store as it was at one moment: immutable, cheap to clone, `Send` and `Sync`.
 ///
@@ -186,7 +187,7 @@ impl Snapshot {
     pub fn hot_batches(&self) -> Result<Vec<SpanBatch>> {
         let mut batches = Vec::new();
         for view in &self.parts.hot {
-            batches.extend(view.batches(1)?);
+            batches.extend(view.batches(&Helpers::none())?);
         }
         Ok(batches)
     }

@@ -46,7 +46,14 @@ impl Inner {
 
     fn flush_one(&self, _turn: &Turn<'_>, sealed: &Sealed) -> Result<()> {
         let version = lock(&self.state).version.clone();
-        let flushed = flush::flush(&self.fs, &self.path, &version, &sealed.view, &self.options)?;
+        let flushed = flush::flush(
+            &self.fs,
+            &self.path,
+            &version,
+            &sealed.view,
+            &self.options,
+            &self.helpers,
+        )?;
         let mut next = Version::clone(&version);
         let mut new = Vec::new();
         next.flushed_sequence = next.flushed_sequence.max(sealed.view.facts().last_sequence);
@@ -248,14 +255,13 @@ impl Inner {
             read(bytes);
             self.flush_sealed(turn)
         };
-        let threads = self.options.threads();
         let merged = compact::merge(
             &self.fs,
             &self.path,
             &version,
             entries,
             &inputs,
-            threads,
+            &self.helpers,
             &mut between,
         )?;
         let Some(entry) = merged else { return Ok(false) };

@@ -66,7 +66,7 @@ use crate::otlp::resolve;
 use crate::segment::MetadataCache;
 use crate::snapshot::Snapshot;
 use crate::sync::thread::JoinHandle;
-use crate::sync::{Arc, Condvar, Mutex, lock};
+use crate::sync::{Arc, Condvar, Helpers, Mutex, lock};
 
 pub use self::checkpoint::Checkpoint;
 pub use self::reader::Reader;
@@ -131,6 +131,7 @@ struct Inner {
     clock: Mutex<StoreClock>,
     poison: Poison,
     counters: Counters,
+    helpers: Helpers,
     lock: Mutex<Option<Box<dyn Lock>>>,
 }
 
@@ -219,6 +220,7 @@ impl Store {
             maintainer: Signal::default(),
             poison: Poison::default(),
             counters: Counters::default(),
+            helpers: Helpers::new(options.threads()),
             lock: Mutex::new(Some(held)),
             options,
         });

@@ -24,6 +24,7 @@ use crate::model::catalog::{Promoted, PromotedType, Scope};
 use crate::model::ids::TraceId;
 use crate::model::ordered::Ordered;
 use crate::model::schema::{COLUMN_NAMES, UTC, col, span_schema};
+use crate::sync::Helpers;
 
 const STORE: [u8; 16] = [7; 16];
 const SEED: u64 = 20_261_123;
@@ -201,11 +202,11 @@ impl Disk {
         groups: &[SpanBatch],
         promoted: &[Promoted],
     ) -> Segment {
-        let path = self.path(number);
+        let (path, helpers) = (self.path(number), Helpers::new(threads));
         let mut writer =
             SegmentWriter::create(&self.fs, &path, number, STORE, promoted, ORIGIN).unwrap();
         for group in groups {
-            writer.write_row_group(&in_order(std::slice::from_ref(group)), threads).unwrap();
+            writer.write_row_group(&in_order(std::slice::from_ref(group)), &helpers).unwrap();
         }
         let summary = writer.finish().unwrap();
         let segment = self.open(number).unwrap();

@@ -152,7 +152,7 @@ fn row_groups_of_two_files_are_copied_and_read_like_one() {
     writer.append_row_groups(&first).unwrap();
     writer.append_row_groups(&second).unwrap();
     let extra = groups(SEED + 6, &[10]);
-    writer.write_row_group(&in_order(&extra[..1]), 1).unwrap();
+    writer.write_row_group(&in_order(&extra[..1]), &Helpers::none()).unwrap();
     let summary = writer.finish().unwrap();
     assert_eq!(summary.row_groups, 4);
     let merged = disk.open(3).unwrap();
@@ -194,7 +194,7 @@ fn a_writer_that_is_dropped_leaves_nothing_behind() {
     let disk = Disk::new();
     let path = disk.path(1);
     let mut writer = SegmentWriter::create(&disk.fs, &path, 1, STORE, &[], ORIGIN).unwrap();
-    writer.write_row_group(&in_order(&groups(SEED, &[5])), 1).unwrap();
+    writer.write_row_group(&in_order(&groups(SEED, &[5])), &Helpers::none()).unwrap();
     assert!(disk.fs.exists(&names::tmp(&path)).unwrap());
     drop(writer);
     let empty = SegmentWriter::create(&disk.fs, &path, 1, STORE, &[], ORIGIN).unwrap();
@@ -211,7 +211,7 @@ fn an_error_of_the_disk_keeps_its_kind() {
         memory.fail_after(calls, Fault::new(std::io::ErrorKind::StorageFull));
         let written = SegmentWriter::create(&disk.fs, &disk.path(1), 1, STORE, &[], ORIGIN)
             .and_then(|mut writer| {
-                writer.write_row_group(&in_order(&groups(SEED, &[20])), 1)?;
+                writer.write_row_group(&in_order(&groups(SEED, &[20])), &Helpers::none())?;
                 writer.finish()
             });
         memory.heal();
