@@ -86,3 +86,47 @@ impl Helpers {
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(all(test, not(feature = "shuttle")))]
+mod tests {
+    use std::collections::HashSet;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Barrier;
+
+    use super::Helpers;
+
+    #[test]
+    fn the_same_thread_helps_each_time_and_results_stand_in_order() {
+        let helpers = Helpers::new(2);
+        let mut threads = HashSet::new();
+        for _ in 0..10 {
+            // Each of the two has to take one.
+            let both = Barrier::new(2);
+            let done = helpers.each(&[10, 20], |item| {
+                both.wait();
+                (item + 1, std::thread::current().id())
+            });
+            assert_eq!(done.iter().map(|(result, _)| *result).collect::<Vec<_>>(), [11, 21]);
+            threads.extend(done.into_iter().map(|(_, thread)| thread));
+        }
+        assert_eq!(threads.len(), 2);
+        assert!(threads.contains(&std::thread::current().id()));
+        let items: Vec<u32> = (0..1_000).collect();
+        assert_eq!(helpers.each(&items, |item| *item), items);
+        assert_eq!(Helpers::none().each(&items, |item| *item), items);
+    }
+
+    #[test]
+    fn a_panic_of_a_helper_is_the_callers_and_ends_no_helper() {
+        let helpers = Helpers::new(2);
+        let both = Barrier::new(2);
+        let failed = catch_unwind(AssertUnwindSafe(|| {
+            helpers.each(&[1, 2], |item| {
+                both.wait();
+                assert!(*item == 1, "on purpose");
+            })
+        }));
+        assert!(failed.is_err());
+        assert_eq!(helpers.each(&[1, 2], |item| *item), [1, 2]);
+    }
+}

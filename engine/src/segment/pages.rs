@@ -171,3 +171,32 @@ fn after_levels(page: &Bytes, levels: usize) -> Result<Bytes> {
     })?;
     Ok(cursor.into_inner().into())
 }
+
+#[cfg(test)]
+mod tests {
+    use parquet::basic::Encoding;
+
+    use super::*;
+
+    #[test]
+    fn levels_of_a_page_of_the_second_version_are_not_compressed() {
+        let (levels, values) = (b"levels", b"values values values values");
+        let compressed = zstd::bulk::compress(values, 1).unwrap();
+        let page = |is_compressed, values: &[u8]| Page::DataPageV2 {
+            buf: [&levels[..], values].concat().into(),
+            num_values: 4,
+            encoding: Encoding::PLAIN,
+            num_nulls: 0,
+            num_rows: 4,
+            def_levels_byte_len: 4,
+            rep_levels_byte_len: 2,
+            is_compressed,
+            statistics: None,
+        };
+        for page in [page(true, &compressed), page(false, values)] {
+            let page = decompressed(page).unwrap();
+            assert!(matches!(page, Page::DataPageV2 { is_compressed: false, .. }));
+            assert_eq!(**page.buffer(), *[&levels[..], values].concat());
+        }
+    }
+}
