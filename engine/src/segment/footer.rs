@@ -229,12 +229,18 @@ impl MetadataCache {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The footer of this key, read now if it is not there.
+    /// The footer of this key, read now if it is not there. Two threads that miss it both read it:
+    /// waiting for each other would be a lock that is held while the disk is read.
     ///
     /// # Errors
     /// Those of `read`.
     pub fn get(&self, key: u64, read: impl FnOnce() -> Result<Footer>) -> Result<Arc<Footer>> {
-        self.cache.get_or_insert_with(&key, || read().map(Arc::new))
+        if let Some(footer) = self.cache.get(&key) {
+            return Ok(footer);
+        }
+        let footer = Arc::new(read()?);
+        self.cache.insert(key, footer.clone());
+        Ok(footer)
     }
 
     /// Forgets a footer.
