@@ -69,7 +69,7 @@ impl Helpers {
             });
         };
         let threads = self.threads.min(items.len());
-        match if threads > 1 { self.pool() } else { None } {
+        match (threads > 1).then(|| self.pool()).flatten() {
             Some(pool) => pool.in_place_scope(|scope| {
                 (1..threads).for_each(|_| scope.spawn(|_| some()));
                 some();
