@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use super::keys::{KeyNumber, ScopeKeys};
 use super::text::{limits, text};
-use super::wire::{ANY_VALUE_DEPTH_MAX, Fields};
+use super::wire::{ANY_VALUE_DEPTH_MAX, Fields, Value, usual_key_value, usual_scalar};
 use crate::model::json::{self, ValueType};
 use crate::model::schema::Marks;
 
-/// As many as a list often has.
-const ATTRIBUTES: usize = 16;
+/// More than most lists have.
+const ATTRIBUTES: usize = 32;
 
 /// Collects the KeyValue messages of one attribute list and writes them as a JSON object.
 #[derive(Debug)]
@@ -90,6 +90,9 @@ impl<'a> Attributes<'a> {
 
 /// Key and value of a KeyValue message; a value in pieces is merged by joining them.
 fn key_value(message: &[u8]) -> (&[u8], Cow<'_, [u8]>) {
+    if let Some((key, value)) = usual_key_value(message) {
+        return (key, Cow::Borrowed(value));
+    }
     let mut key: &[u8] = &[];
     let mut value: Option<Cow<'_, [u8]>> = None;
     let mut fields = Fields::new(message, 0);
@@ -125,31 +128,40 @@ enum Any<'a> {
 
 /// The content of an AnyValue message: the last field counts, lists of the same kind merge.
 fn any_value(message: &[u8]) -> Any<'_> {
+    if let Some((field, value)) = usual_scalar(message) {
+        return any_field(Any::None, field, value);
+    }
     let mut any = Any::None;
     let mut fields = Fields::new(message, 0);
     while let Ok(Some((field, value))) = fields.next() {
-        any = match field {
-            1 => Any::String(value.bytes()),
-            2 => Any::Bool(value.varint() != 0),
-            3 => Any::Int(value.varint().cast_signed()),
-            4 => Any::Double(f64::from_bits(value.fixed64())),
-            5 => {
-                let mut whole = if let Any::Array(earlier) = any { Some(earlier) } else { None };
-                join(&mut whole, value.bytes());
-                Any::Array(whole.unwrap_or_default())
-            }
-            6 => {
-                let mut whole = if let Any::Map(earlier) = any { Some(earlier) } else { None };
-                join(&mut whole, value.bytes());
-                Any::Map(whole.unwrap_or_default())
-            }
-            7 => Any::Bytes(value.bytes()),
-            // An index into a string table that only profiles have: no value here.
-            8 => Any::None,
-            _ => any,
-        };
+        any = any_field(any, field, value);
     }
     any
+}
+
+/// An AnyValue's content after one field more.
+#[inline(always)]
+fn any_field<'a>(earlier: Any<'a>, field: u32, value: Value<'a>) -> Any<'a> {
+    match field {
+        1 => Any::String(value.bytes()),
+        2 => Any::Bool(value.varint() != 0),
+        3 => Any::Int(value.varint().cast_signed()),
+        4 => Any::Double(f64::from_bits(value.fixed64())),
+        5 => {
+            let mut whole = if let Any::Array(earlier) = earlier { Some(earlier) } else { None };
+            join(&mut whole, value.bytes());
+            Any::Array(whole.unwrap_or_default())
+        }
+        6 => {
+            let mut whole = if let Any::Map(earlier) = earlier { Some(earlier) } else { None };
+            join(&mut whole, value.bytes());
+            Any::Map(whole.unwrap_or_default())
+        }
+        7 => Any::Bytes(value.bytes()),
+        // An index into a string table that only profiles have: no value here.
+        8 => Any::None,
+        _ => earlier,
+    }
 }
 
 /// Appends an AnyValue; `depth` is 1 for the value of an attribute.
