@@ -24,7 +24,11 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::de::{Deserializer, SliceRead};
 use serde_json::value::RawValue;
 
+pub(crate) use self::write::is_plain_ascii;
+pub use self::write::{write_bytes, write_double, write_int, write_string};
 use super::entries::Entries;
+
+mod write;
 
 /// A value read from attribute text.
 ///
@@ -128,79 +132,15 @@ pub fn double_text(value: f64) -> String {
     }
 }
 
-/// Appends a double in its JSON spelling.
-pub fn write_double(out: &mut String, value: f64) {
-    if value.is_finite() {
-        // Writing to a String does not fail.
-        let _ = fmt::Write::write_fmt(out, format_args!("{value:?}"));
-    } else {
-        out.push_str("{\"$double\":\"");
-        out.push_str(&double_text(value));
-        out.push_str("\"}");
-    }
-}
-
-/// Appends an integer.
-pub fn write_int(out: &mut String, value: i64) {
-    out.push_str(itoa::Buffer::new().format(value));
-}
-
-/// Appends bytes in their JSON spelling.
-pub fn write_bytes(out: &mut String, value: &[u8]) {
-    out.push_str("{\"$bytes\":\"");
-    STANDARD.encode_string(value, out);
-    out.push_str("\"}");
-}
-
-/// Whether a byte stands in a JSON string as it is.
-fn is_plain(byte: u8) -> bool {
-    (byte >= 0x20) & (byte != b'"') & (byte != b'\\')
-}
-
-/// Appends text as a JSON string: `"` and `\` escaped, control characters as `\n`, `\t`, `\r` or
-/// `\u00XX`, everything else as it is.
-pub fn write_string(out: &mut String, value: &str) {
-    out.push('"');
-    // Nearly all text is plain; looking at all of it without a way out is done many bytes at once.
-    if value.bytes().fold(true, |all, byte| all & is_plain(byte)) {
-        out.push_str(value);
-        out.push('"');
-        return;
-    }
-    let mut plain_from = 0;
-    for (at, byte) in value.bytes().enumerate() {
-        if is_plain(byte) {
-            continue;
-        }
-        out.push_str(&value[plain_from..at]);
-        plain_from = at + 1;
-        match byte {
-            b'"' => out.push_str("\\\""),
-            b'\\' => out.push_str("\\\\"),
-            b'\n' => out.push_str("\\n"),
-            b'\t' => out.push_str("\\t"),
-            b'\r' => out.push_str("\\r"),
-            _ => {
-                const HEX: &[u8; 16] = b"0123456789abcdef";
-                out.push_str("\\u00");
-                out.push(char::from(HEX[usize::from(byte >> 4)]));
-                out.push(char::from(HEX[usize::from(byte & 15)]));
-            }
-        }
-    }
-    out.push_str(&value[plain_from..]);
-    out.push('"');
-}
-
 /// The raw JSON text of `key`'s value in an object that this module's writer made; `None` when the
 /// key is not there or the text is no object.
 pub fn get_raw<'a>(object: &'a str, key: &str) -> Option<&'a str> {
-    let mut written = String::new();
-    let key = if key.bytes().all(is_plain) {
+    let mut written = Vec::new();
+    let key = if key.bytes().all(write::is_plain) {
         key
     } else {
         write_string(&mut written, key);
-        written.get(1..written.len() - 1)?
+        str::from_utf8(written.get(1..written.len() - 1)?).ok()?
     };
     let mut entries = Entries::of(object);
     if let Some((_, raw)) = entries.find(|(k, _)| *k == key) {

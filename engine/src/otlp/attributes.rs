@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::keys::{KeyNumber, ScopeKeys};
-use super::text::{limits, text};
+use super::text::{limits, text, write_text};
 use super::wire::{ANY_VALUE_DEPTH_MAX, Fields, Value, usual_key_value, usual_scalar};
 use crate::model::json::{self, ValueType};
 use crate::model::schema::Marks;
@@ -47,26 +47,26 @@ impl<'a> Attributes<'a> {
     /// Appends the JSON object, and tells each key's type and value.
     pub fn write(
         &self,
-        out: &mut String,
+        out: &mut Vec<u8>,
         keys: &mut ScopeKeys,
         marks: &mut Marks,
-        mut each: impl FnMut(&mut ScopeKeys, KeyNumber, ValueType, &str),
+        mut each: impl FnMut(&mut ScopeKeys, KeyNumber, ValueType, &[u8]),
     ) {
-        out.push('{');
+        out.push(b'{');
         for (index, (key, value)) in self.entries.iter().enumerate() {
             if index > 0 {
-                out.push(',');
+                out.push(b',');
             }
-            out.push_str(keys.json(*key));
+            out.extend_from_slice(keys.json(*key));
             let start = out.len();
             let value_type = write_any(out, value, 1, marks);
             each(keys, *key, value_type, out.get(start..).unwrap_or_default());
         }
-        out.push('}');
+        out.push(b'}');
     }
 
     /// As `write`, and counts each key once.
-    pub fn write_counted(&self, out: &mut String, keys: &mut ScopeKeys, marks: &mut Marks) {
+    pub fn write_counted(&self, out: &mut Vec<u8>, keys: &mut ScopeKeys, marks: &mut Marks) {
         self.write(out, keys, marks, |keys, key, value_type, raw| {
             keys.count(key, value_type, raw, 1);
         });
@@ -165,20 +165,20 @@ fn any_field<'a>(earlier: Any<'a>, field: u32, value: Value<'a>) -> Any<'a> {
 }
 
 /// Appends an AnyValue; `depth` is 1 for the value of an attribute.
-fn write_any(out: &mut String, message: &[u8], depth: usize, marks: &mut Marks) -> ValueType {
+fn write_any(out: &mut Vec<u8>, message: &[u8], depth: usize, marks: &mut Marks) -> ValueType {
     if depth > ANY_VALUE_DEPTH_MAX {
         marks.add(Marks::TOO_DEEP);
-        out.push_str("null");
+        out.extend_from_slice(b"null");
         return ValueType::Json;
     }
     match any_value(message) {
-        Any::None => out.push_str("null"),
+        Any::None => out.extend_from_slice(b"null"),
         Any::String(bytes) => {
-            json::write_string(out, &text(bytes, limits::VALUE_BYTES_MAX, marks));
+            write_text(out, bytes, limits::VALUE_BYTES_MAX, marks);
             return ValueType::String;
         }
         Any::Bool(value) => {
-            out.push_str(if value { "true" } else { "false" });
+            out.extend_from_slice(if value { &b"true"[..] } else { b"false" });
             return ValueType::Bool;
         }
         Any::Int(value) => {
@@ -202,22 +202,22 @@ fn write_any(out: &mut String, message: &[u8], depth: usize, marks: &mut Marks) 
     ValueType::Json
 }
 
-fn write_array(out: &mut String, message: &[u8], depth: usize, marks: &mut Marks) {
-    out.push('[');
+fn write_array(out: &mut Vec<u8>, message: &[u8], depth: usize, marks: &mut Marks) {
+    out.push(b'[');
     let mut fields = Fields::new(message, 0);
     let mut first = true;
     while let Ok(Some((field, value))) = fields.next() {
         if field == 1 {
             if !std::mem::take(&mut first) {
-                out.push(',');
+                out.push(b',');
             }
             write_any(out, value.bytes(), depth + 1, marks);
         }
     }
-    out.push(']');
+    out.push(b']');
 }
 
-fn write_map(out: &mut String, message: &[u8], depth: usize, marks: &mut Marks) {
+fn write_map(out: &mut Vec<u8>, message: &[u8], depth: usize, marks: &mut Marks) {
     let mut entries: Vec<(Cow<'_, str>, Cow<'_, [u8]>)> = Vec::new();
     let mut fields = Fields::new(message, 0);
     while let Ok(Some((field, value))) = fields.next() {
@@ -237,14 +237,14 @@ fn write_map(out: &mut String, message: &[u8], depth: usize, marks: &mut Marks) 
     }
     // `{"$bytes":..}` and the like are spellings of other values; a map that looks so is wrapped.
     let wrapped = matches!(entries.as_slice(), [(key, _)] if key.starts_with('$'));
-    out.push_str(if wrapped { "{\"$map\":{" } else { "{" });
+    out.extend_from_slice(if wrapped { &b"{\"$map\":{"[..] } else { b"{" });
     for (index, (key, value)) in entries.iter().enumerate() {
         if index > 0 {
-            out.push(',');
+            out.push(b',');
         }
         json::write_string(out, key);
-        out.push(':');
+        out.push(b':');
         write_any(out, value, depth + 1, marks);
     }
-    out.push_str(if wrapped { "}}" } else { "}" });
+    out.extend_from_slice(if wrapped { &b"}}"[..] } else { b"}" });
 }

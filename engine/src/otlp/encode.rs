@@ -79,7 +79,7 @@ pub fn spans_to_requests(spans: &SpanBatch) -> Result<Vec<Bytes>> {
 /// # Errors
 /// As `spans_to_requests`.
 pub fn spans_to_json(spans: &SpanBatch) -> Result<Vec<String>> {
-    Ok(encode::<JsonText>(spans)?.into_iter().map(JsonText::into_string).collect())
+    encode::<JsonText>(spans)?.into_iter().map(JsonText::into_string).collect()
 }
 
 fn encode<M: Message>(spans: &SpanBatch) -> Result<Vec<M>> {

@@ -181,13 +181,13 @@ fn read_scope(request: &HotRequest, pieces: &Pieces, keys: &mut ScopeKeys) -> Gr
 impl Group {
     /// The attributes' object; they are to be counted.
     fn write(&mut self, attributes: &Attributes<'_>, keys: &mut ScopeKeys) -> String {
-        let mut object = String::new();
+        let mut object = Vec::new();
         let counted = &mut self.counted;
         attributes.write(&mut object, keys, &mut self.marks, |keys, key, value_type, raw| {
             counted.push((key, value_type));
             keys.count(key, value_type, raw, 0);
         });
-        object
+        String::from_utf8_lossy(&object).into_owned()
     }
 
     fn text(&mut self, bytes: &[u8]) -> String {

@@ -65,7 +65,7 @@ pub struct ScopeKeys {
 struct Key {
     text: String,
     /// `"key":` as it stands in an object.
-    json: String,
+    json: Vec<u8>,
     /// The last list that it was in.
     list: u64,
     counts: TypeCounts,
@@ -99,9 +99,9 @@ impl ScopeKeys {
     }
 
     fn add(&mut self, text: &str) -> KeyNumber {
-        let mut json = String::with_capacity(text.len() + 3);
+        let mut json = Vec::with_capacity(text.len() + 3);
         json::write_string(&mut json, text);
-        json.push(':');
+        json.push(b':');
         self.keys.push(Key {
             text: text.to_owned(),
             json,
@@ -125,8 +125,8 @@ impl ScopeKeys {
     }
 
     /// The key as it stands in an object: `"key":`.
-    pub fn json(&self, number: KeyNumber) -> &str {
-        self.keys.get(number as usize).map_or("", |key| &key.json)
+    pub fn json(&self, number: KeyNumber) -> &[u8] {
+        self.keys.get(number as usize).map_or(&[], |key| &key.json)
     }
 
     /// The key.
@@ -135,14 +135,14 @@ impl ScopeKeys {
     }
 
     /// Counts values of a type; `raw` is one of them, as JSON text.
-    pub fn count(&mut self, number: KeyNumber, value_type: ValueType, raw: &str, count: u64) {
+    pub fn count(&mut self, number: KeyNumber, value_type: ValueType, raw: &[u8], count: u64) {
         if self.uncounted {
             return;
         }
         let Some(key) = self.keys.get_mut(number as usize) else { return };
         key.counts.add(value_type, count);
         if key.examples.wants(value_type)
-            && let Some(value) = json::read_raw(raw)
+            && let Some(value) = str::from_utf8(raw).ok().and_then(json::read_raw)
         {
             key.examples.add(value_type, &value.to_string());
         }

@@ -2,24 +2,28 @@
 
 use super::attributes::Attributes;
 use super::keys::ScopeKeys;
-use super::text::{limits, text};
+use super::text::{limits, write_text};
 use super::wire::Fields;
 use crate::model::json;
 use crate::model::schema::Marks;
 
 /// Writes messages as a JSON array; nothing at all for none.
-pub fn write_list(out: &mut String, messages: &[&[u8]], mut write: impl FnMut(&mut String, &[u8])) {
+pub fn write_list(
+    out: &mut Vec<u8>,
+    messages: &[&[u8]],
+    mut write: impl FnMut(&mut Vec<u8>, &[u8]),
+) {
     for (index, message) in messages.iter().enumerate() {
-        out.push(if index == 0 { '[' } else { ',' });
+        out.push(if index == 0 { b'[' } else { b',' });
         write(out, message);
     }
     if !messages.is_empty() {
-        out.push(']');
+        out.push(b']');
     }
 }
 
 /// Appends an Event message.
-pub fn write_event(out: &mut String, message: &[u8], keys: &mut ScopeKeys, marks: &mut Marks) {
+pub fn write_event(out: &mut Vec<u8>, message: &[u8], keys: &mut ScopeKeys, marks: &mut Marks) {
     let mut attributes = Attributes::begin(keys);
     let (mut time, mut name, mut dropped): (u64, &[u8], u32) = (0, &[], 0);
     let mut fields = Fields::new(message, 0);
@@ -37,15 +41,15 @@ pub fn write_event(out: &mut String, message: &[u8], keys: &mut ScopeKeys, marks
         marks.add(Marks::STRANGE_TIME);
         i64::MAX
     });
-    out.push_str("{\"time\":");
+    out.extend_from_slice(b"{\"time\":");
     json::write_int(out, time);
-    out.push_str(",\"name\":");
-    json::write_string(out, &text(name, limits::VALUE_BYTES_MAX, marks));
+    out.extend_from_slice(b",\"name\":");
+    write_text(out, name, limits::VALUE_BYTES_MAX, marks);
     write_tail(out, &attributes, dropped, keys, marks);
 }
 
 /// Appends a Link message.
-pub fn write_link(out: &mut String, message: &[u8], keys: &mut ScopeKeys, marks: &mut Marks) {
+pub fn write_link(out: &mut Vec<u8>, message: &[u8], keys: &mut ScopeKeys, marks: &mut Marks) {
     let mut attributes = Attributes::begin(keys);
     let (mut trace_id, mut span_id, mut state): (&[u8], &[u8], &[u8]) = (&[], &[], &[]);
     let (mut dropped, mut flags) = (0_u32, 0_u32);
@@ -61,17 +65,17 @@ pub fn write_link(out: &mut String, message: &[u8], keys: &mut ScopeKeys, marks:
             _ => {}
         }
     }
-    out.push_str("{\"trace_id\":\"");
-    out.push_str(&hex::encode(cut(trace_id)));
-    out.push_str("\",\"span_id\":\"");
-    out.push_str(&hex::encode(cut(span_id)));
-    out.push('"');
+    out.extend_from_slice(b"{\"trace_id\":\"");
+    out.extend_from_slice(hex::encode(cut(trace_id)).as_bytes());
+    out.extend_from_slice(b"\",\"span_id\":\"");
+    out.extend_from_slice(hex::encode(cut(span_id)).as_bytes());
+    out.push(b'"');
     if !state.is_empty() {
-        out.push_str(",\"trace_state\":");
-        json::write_string(out, &text(state, limits::VALUE_BYTES_MAX, marks));
+        out.extend_from_slice(b",\"trace_state\":");
+        write_text(out, state, limits::VALUE_BYTES_MAX, marks);
     }
     if flags != 0 {
-        out.push_str(",\"flags\":");
+        out.extend_from_slice(b",\"flags\":");
         json::write_int(out, i64::from(flags));
     }
     write_tail(out, &attributes, dropped, keys, marks);
@@ -84,20 +88,20 @@ fn cut(id: &[u8]) -> &[u8] {
 
 /// Attributes and dropped count, left out where there is nothing, and the closing brace.
 fn write_tail(
-    out: &mut String,
+    out: &mut Vec<u8>,
     attributes: &Attributes<'_>,
     dropped: u32,
     keys: &mut ScopeKeys,
     marks: &mut Marks,
 ) {
     if !attributes.is_empty() {
-        out.push_str(",\"attributes\":");
+        out.extend_from_slice(b",\"attributes\":");
         attributes.write_counted(out, keys, marks);
     }
     let dropped = dropped.saturating_add(attributes.dropped);
     if dropped != 0 {
-        out.push_str(",\"dropped\":");
+        out.extend_from_slice(b",\"dropped\":");
         json::write_int(out, i64::from(dropped));
     }
-    out.push('}');
+    out.push(b'}');
 }

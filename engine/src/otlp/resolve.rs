@@ -72,7 +72,7 @@ struct Columns {
     scopes: Groups,
     keys: Keys,
     /// Where texts are written before they are appended.
-    scratch: String,
+    scratch: Vec<u8>,
 }
 
 /// Text columns whose values repeat keep each value once.
@@ -109,7 +109,7 @@ impl Columns {
             resources: Groups::resources(),
             scopes: Groups::scopes(),
             keys,
-            scratch: String::new(),
+            scratch: Vec::new(),
         }
     }
 
@@ -158,15 +158,15 @@ impl Columns {
         let out = &mut self.scratch;
         out.clear();
         read.attributes.write_counted(out, keys, marks);
-        self.attributes.try_append_value(&*out).map_err(arrow)?;
+        self.attributes.try_append_value(written(out)?).map_err(arrow)?;
         out.clear();
         let keys = self.keys.of(Scope::Event);
         write_list(out, &read.events, |out, message| write_event(out, message, keys, marks));
-        self.events.append_option(some(out));
+        self.events.append_option(some(written(out)?));
         out.clear();
         let keys = self.keys.of(Scope::Link);
         write_list(out, &read.links, |out, message| write_link(out, message, keys, marks));
-        self.links.append_option(some(out));
+        self.links.append_option(some(written(out)?));
         read.dropped[0] = read.dropped[0].saturating_add(read.attributes.dropped);
         self.flags.append_value(read.flags);
         self.dropped_attributes.append_value(read.dropped[0]);
@@ -268,6 +268,11 @@ impl<'a> SpanFields<'a> {
         read.dropped[2] = read.dropped[2].saturating_add(links_over);
         read
     }
+}
+
+/// The text that was written here.
+fn written(out: &[u8]) -> Result<&str> {
+    str::from_utf8(out).map_err(|e| Error::invalid(format!("attributes that are no text: {e}")))
 }
 
 /// Empty text is absent text, as protobuf has it.

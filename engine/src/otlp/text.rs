@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::model::json;
 use crate::model::schema::Marks;
 
 /// Limits of format version 1 on what one span may hold. They belong to the format because a
@@ -37,4 +38,15 @@ pub fn text<'a>(bytes: &'a [u8], bytes_max: usize, marks: &mut Marks) -> Cow<'a,
         }
     }
     text
+}
+
+/// Appends text as a JSON string, repaired and cut as `text` does it.
+pub fn write_text(out: &mut Vec<u8>, bytes: &[u8], bytes_max: usize, marks: &mut Marks) {
+    if bytes.len() <= bytes_max && json::is_plain_ascii(bytes) {
+        out.push(b'"');
+        out.extend_from_slice(bytes);
+        out.push(b'"');
+    } else {
+        json::write_string(out, &text(bytes, bytes_max, marks));
+    }
 }

@@ -114,9 +114,9 @@ impl Keys {
     fn of(promoted: &[Promoted], scope: Scope) -> Self {
         let keys = promoted.iter().enumerate().filter(|(_, key)| key.scope == scope);
         let wanted = keys.map(|(at, key)| {
-            let mut json = String::new();
+            let mut json = Vec::new();
             write_string(&mut json, &key.key);
-            (json.as_bytes()[1..json.len() - 1].to_vec(), at)
+            (json[1..json.len() - 1].to_vec(), at)
         });
         Self { wanted: wanted.collect(), seen: Interner::default(), positions: Vec::new() }
     }

@@ -4,40 +4,42 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::error::{Error, Result};
 use crate::model::json;
 use crate::otlp::message::{Field, Message, Scalar};
 
 /// A JSON object that is being written.
 #[derive(Debug)]
-pub struct JsonText(String);
+pub struct JsonText(Vec<u8>);
 
 impl JsonText {
     /// What was written.
-    pub fn into_string(self) -> String {
-        self.0
+    pub fn into_string(self) -> Result<String> {
+        String::from_utf8(self.0)
+            .map_err(|e| Error::invalid(format!("spans that are no text: {e}")))
     }
 
     fn name(&mut self, field: Field) {
         // Whatever stands before a name but the opening brace is another field.
-        if !self.0.ends_with('{') {
-            self.0.push(',');
+        if !self.0.ends_with(b"{") {
+            self.0.push(b',');
         }
-        self.0.push('"');
-        self.0.push_str(field.1);
-        self.0.push_str("\":");
+        self.0.push(b'"');
+        self.0.extend_from_slice(field.1.as_bytes());
+        self.0.extend_from_slice(b"\":");
     }
 
     fn object(&mut self, fill: impl FnOnce(&mut Self)) {
-        self.0.push('{');
+        self.0.push(b'{');
         fill(self);
-        self.0.push('}');
+        self.0.push(b'}');
     }
 
     /// Text that needs no escapes.
     fn quoted(&mut self, text: &str) {
-        self.0.push('"');
-        self.0.push_str(text);
-        self.0.push('"');
+        self.0.push(b'"');
+        self.0.extend_from_slice(text.as_bytes());
+        self.0.push(b'"');
     }
 }
 
@@ -46,7 +48,7 @@ impl Message for JsonText {
     const BYTES_MAX: usize = 1 << 20;
 
     fn document(fill: impl FnOnce(&mut Self)) -> Self {
-        let mut out = Self(String::new());
+        let mut out = Self(Vec::new());
         out.object(fill);
         out
     }
@@ -72,7 +74,7 @@ impl Message for JsonText {
     fn number(&mut self, field: Field, number: u32) {
         if number != 0 {
             self.name(field);
-            self.0.push_str(itoa::Buffer::new().format(number));
+            self.0.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
         }
     }
 
@@ -89,10 +91,12 @@ impl Message for JsonText {
         self.name(field);
         match value {
             Scalar::Text(text) => json::write_string(&mut self.0, text),
-            Scalar::Bool(value) => self.0.push_str(if value { "true" } else { "false" }),
+            Scalar::Bool(value) => {
+                self.0.extend_from_slice(if value { &b"true"[..] } else { b"false" })
+            }
             Scalar::Int(value) => self.quoted(itoa::Buffer::new().format(value)),
             Scalar::Double(value) if value.is_finite() => {
-                self.0.push_str(&json::double_text(value));
+                self.0.extend_from_slice(json::double_text(value).as_bytes());
             }
             Scalar::Double(value) => self.quoted(&json::double_text(value)),
             Scalar::Bytes(bytes) => self.quoted(&STANDARD.encode(bytes)),
@@ -113,16 +117,16 @@ impl Message for JsonText {
         let mut any = false;
         for item in items {
             if any {
-                self.0.push(',');
+                self.0.push(b',');
             } else {
                 self.name(field);
-                self.0.push('[');
+                self.0.push(b'[');
                 any = true;
             }
             self.object(|out| write(out, item));
         }
         if any {
-            self.0.push(']');
+            self.0.push(b']');
         }
     }
 }
