@@ -4,6 +4,8 @@
 
 use memchr::memchr2;
 
+use super::interner::same;
+
 /// Reads `{"key":value,..}` entry by entry: each key as it stands between its quotes, with its
 /// escapes, and the raw text of its value.
 #[derive(Debug, Clone)]
@@ -31,8 +33,8 @@ impl<'a> Entries<'a> {
     /// that was guessed is compared and not searched for its end.
     pub fn next_if(&mut self, key: &[u8]) -> Option<&'a str> {
         let rest = self.rest.strip_prefix('"')?;
-        let behind = rest.as_bytes().strip_prefix(key)?;
-        if !behind.starts_with(b"\":") {
+        let (begin, behind) = rest.as_bytes().split_at_checked(key.len())?;
+        if !same(begin, key) || !behind.starts_with(b"\":") {
             return None;
         }
         self.value(rest.get(key.len() + 2..)?)
