@@ -48,6 +48,11 @@ pub(crate) struct Chosen<'a> {
 }
 
 impl Chosen<'_> {
+    /// The group of each row, where all rows are chosen.
+    pub(crate) fn each_in(&self) -> Option<&[usize]> {
+        self.groups.filter(|_| self.filter.is_none())
+    }
+
     /// Row and group, in the order of rows.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, usize)> {
         (0..self.rows).filter_map(|row| {

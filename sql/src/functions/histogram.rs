@@ -5,20 +5,22 @@
 //! them. What is known of a set of values depends on the set alone, not on the order or the parts
 //! in which they came: a merge is a sum.
 //!
-//! Counting takes 1 KiB for each power of two that was met: at most 129 KiB for integers; for
-//! doubles 4.2 MiB, which takes values from the smallest to the largest that there are.
+//! Counting takes 256 bytes for each power of two that was met, and 8 for each between them: at
+//! most 50 KiB for integers; for doubles 1.1 MiB, which takes values from the smallest to the
+//! largest that there are. To this come 32 bytes for each bucket of 65,536 values or more.
 
 use datafusion::common::{Result, exec_datafusion_err};
+
+use super::counts::{Counts, SLOTS};
 
 /// So many values are kept exactly.
 const EXACT_MAX: usize = 128;
 
-/// Buckets to a power of two.
-const SLOTS: i32 = 1 << SLOT_BITS;
-const SLOT_BITS: u32 = 7;
-
 /// Below every power of two of a double.
 const EXPONENT_FLOOR: i32 = 1_075;
+
+/// No page has a number so far from 0.
+const PAGES_END: u32 = 2_200;
 
 /// What the values are. Either way they are held as integers in the same order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,12 +49,17 @@ pub(crate) fn double(ordered: i64) -> f64 {
 
 impl Domain {
     /// The number of a value's bucket, in the order of values.
+    #[inline]
     fn bucket(self, held: i64) -> i32 {
         let value = match self {
             Domain::Int => held as f64,
             Domain::Float => double(held),
         };
-        let size = size_bucket(value.abs());
+        let size = match self {
+            Domain::Int if held == 0 => 0,
+            Domain::Int => normal_bucket(value.abs()),
+            Domain::Float => size_bucket(value.abs()),
+        };
         if value < 0.0 { -size } else { size }
     }
 
@@ -75,12 +82,21 @@ fn size_bucket(size: f64) -> i32 {
     if size == 0.0 {
         return 0;
     }
+    if size.is_nan() {
+        return normal_bucket(f64::INFINITY) + SLOTS;
+    }
     // Numbers without all their digits get them first.
-    let (size, raised) = if size < f64::MIN_POSITIVE { (size * UP, 64) } else { (size, 0) };
-    let bits = if size.is_nan() { f64::INFINITY.to_bits() + (1 << 52) } else { size.to_bits() };
-    let exponent = i32::try_from(bits >> 52).unwrap_or(0) - 1_023 - raised;
-    let slot = i32::try_from((bits >> 45) & 127).unwrap_or(0);
-    (exponent + EXPONENT_FLOOR) * SLOTS + slot
+    if size < f64::MIN_POSITIVE {
+        return normal_bucket(size * UP) - 64 * SLOTS;
+    }
+    normal_bucket(size)
+}
+
+/// The same of a number that has all its digits, or is infinite: its exponent and first digits
+/// stand beside each other.
+#[inline]
+fn normal_bucket(size: f64) -> i32 {
+    (size.to_bits() >> 45) as i32 + (EXPONENT_FLOOR - 1_023) * SLOTS
 }
 
 /// The middle of a bucket, its number not negative.
@@ -99,122 +115,100 @@ fn bucket_size(bucket: i32) -> f64 {
     }
 }
 
-/// The place of a bucket in its page.
-fn slot(bucket: i32) -> usize {
-    (bucket & (SLOTS - 1)) as usize
-}
-
-/// Counts of the buckets of about one power of two.
-#[derive(Debug, Clone)]
-struct Page {
-    number: i32,
-    counts: Box<[u64; SLOTS as usize]>,
-}
-
 /// The values met so far.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Histogram {
-    /// All values, while they are few.
-    values: Vec<i64>,
-    /// Else their counts, in order.
-    pages: Vec<Page>,
-    count: u64,
+    kept: Kept,
     smallest: i64,
     largest: i64,
 }
 
+#[derive(Debug, Clone)]
+enum Kept {
+    /// All values, while they are few.
+    Values(Vec<i64>),
+    Counts(Counts),
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self { kept: Kept::Values(Vec::new()), smallest: i64::MAX, largest: i64::MIN }
+    }
+}
+
 impl Histogram {
     /// Adds a value; gives the bytes that the heap grew by, or shrank.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add(&mut self, domain: Domain, value: i64) -> isize {
-        self.span(value, value);
-        self.count += 1;
-        // Nearly all values of many come into a page that there is.
-        if !self.pages.is_empty()
-            && let Some(held) = self.known(domain.bucket(value))
+        // Of many values, nearly all are of a bucket that was met.
+        if let Kept::Counts(counts) = &mut self.kept
+            && (self.smallest..=self.largest).contains(&value)
+            && counts.add_known(domain.bucket(value))
         {
-            *held += 1;
             return 0;
         }
+        self.keep(domain, value)
+    }
+
+    /// As `add`, of any value.
+    #[cold]
+    fn keep(&mut self, domain: Domain, value: i64) -> isize {
         let before = self.bytes();
-        self.keep(domain, value);
+        self.span(value, value);
+        match &mut self.kept {
+            Kept::Values(values) if values.len() < EXACT_MAX => values.push(value),
+            _ => self.counts(domain).add(domain.bucket(value), 1),
+        }
         self.bytes().cast_signed() - before.cast_signed()
     }
 
-    /// Keeps a value that is counted already.
-    fn keep(&mut self, domain: Domain, value: i64) {
-        if self.pages.is_empty() {
-            if self.values.len() < EXACT_MAX {
-                self.values.push(value);
-                return;
-            }
-            for kept in std::mem::take(&mut self.values) {
-                self.count_in(domain.bucket(kept), 1);
-            }
+    /// The counts; values that were kept are counted.
+    fn counts(&mut self, domain: Domain) -> &mut Counts {
+        if let Kept::Values(values) = &self.kept {
+            let mut counts = Counts::default();
+            values.iter().for_each(|value| counts.add(domain.bucket(*value), 1));
+            self.kept = Kept::Counts(counts);
         }
-        self.count_in(domain.bucket(value), 1);
+        match &mut self.kept {
+            Kept::Counts(counts) => counts,
+            Kept::Values(_) => unreachable!("they were counted"),
+        }
     }
 
     fn span(&mut self, smallest: i64, largest: i64) {
-        if self.count == 0 {
-            (self.smallest, self.largest) = (smallest, largest);
-        } else {
-            self.smallest = self.smallest.min(smallest);
-            self.largest = self.largest.max(largest);
-        }
-    }
-
-    fn count_in(&mut self, bucket: i32, count: u64) {
-        if let Some(held) = self.known(bucket) {
-            *held += count;
-            return;
-        }
-        let number = bucket >> SLOT_BITS;
-        let found = self.pages.binary_search_by_key(&number, |page| page.number);
-        let at = found.unwrap_or_else(|at| {
-            self.pages.insert(at, Page { number, counts: Box::new([0; SLOTS as usize]) });
-            at
-        });
-        self.pages[at].counts[slot(bucket)] += count;
-    }
-
-    /// The count of a bucket, if its page is where it mostly is: where there is a page for each
-    /// power of two between the smallest and the largest.
-    #[inline]
-    fn known(&mut self, bucket: i32) -> Option<&mut u64> {
-        let number = bucket >> SLOT_BITS;
-        let first = self.pages.first()?.number;
-        let guess = usize::try_from(i64::from(number) - i64::from(first)).ok()?;
-        let page = self.pages.get_mut(guess).filter(|page| page.number == number)?;
-        Some(&mut page.counts[slot(bucket)])
+        self.smallest = self.smallest.min(smallest);
+        self.largest = self.largest.max(largest);
     }
 
     /// The value whose rank is that part of all values, in billionths, rounded up; `None` without
     /// values. Exact while the values are few, and for the smallest and the largest.
     pub(crate) fn quantile(&self, domain: Domain, billionths: u32) -> Option<i64> {
-        let rank = (u128::from(self.count) * u128::from(billionths)).div_ceil(1_000_000_000);
+        let count = match &self.kept {
+            Kept::Values(values) => values.len() as u64,
+            Kept::Counts(counts) => counts.total(),
+        };
+        let rank = (u128::from(count) * u128::from(billionths)).div_ceil(1_000_000_000);
         let rank = u64::try_from(rank).unwrap_or(u64::MAX).max(1);
-        if self.count == 0 {
-            return None;
-        }
-        if self.pages.is_empty() {
-            let mut values = self.values.clone();
-            values.sort_unstable();
-            return values.get(usize::try_from(rank - 1).ok()?).copied();
-        }
-        if rank >= self.count {
+        let counts = match &self.kept {
+            Kept::Values(values) => {
+                let mut values = values.clone();
+                values.sort_unstable();
+                return values.get(usize::try_from(rank - 1).ok()?).copied();
+            }
+            Kept::Counts(counts) => counts,
+        };
+        if rank >= count {
             return Some(self.largest);
         }
         if rank == 1 {
             return Some(self.smallest);
         }
         let mut below = 0;
-        for page in &self.pages {
-            for (slot, count) in (0..).zip(page.counts.iter()) {
+        for (number, page) in counts.pages() {
+            for (bucket, count) in counts.of_page(number, page) {
                 below += count;
                 if below >= rank {
-                    let middle = domain.middle(page.number * SLOTS + slot);
-                    return Some(middle.clamp(self.smallest, self.largest));
+                    return Some(domain.middle(bucket).clamp(self.smallest, self.largest));
                 }
             }
         }
@@ -223,32 +217,32 @@ impl Histogram {
 
     /// Bytes on the heap.
     pub(crate) fn bytes(&self) -> usize {
-        self.values.capacity() * size_of::<i64>()
-            + self.pages.capacity() * size_of::<Page>()
-            + self.pages.len() * SLOTS as usize * size_of::<u64>()
+        match &self.kept {
+            Kept::Values(values) => values.capacity() * size_of::<i64>(),
+            Kept::Counts(counts) => counts.bytes(),
+        }
     }
 
-    /// Appends what `merge` reads: how many values and they themselves, or 0 and the counts.
+    /// Appends what `merge` reads: how many values and they themselves, or 255 and the counts.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        if self.pages.is_empty() {
-            out.push(u8::try_from(self.values.len()).unwrap_or(u8::MAX));
-            for value in &self.values {
-                out.extend(value.to_le_bytes());
+        let counts = match &self.kept {
+            Kept::Values(values) => {
+                out.push(u8::try_from(values.len()).unwrap_or(u8::MAX));
+                values.iter().for_each(|value| out.extend(value.to_le_bytes()));
+                return;
             }
-            return;
-        }
+            Kept::Counts(counts) => counts,
+        };
         out.push(u8::MAX);
         out.extend(self.smallest.to_le_bytes());
         out.extend(self.largest.to_le_bytes());
-        for page in &self.pages {
-            let used = page.counts.iter().filter(|count| **count > 0).count();
-            out.extend(page.number.to_le_bytes());
+        for (number, page) in counts.pages() {
+            let used = counts.of_page(number, page).count();
+            out.extend(number.to_le_bytes());
             out.push(u8::try_from(used).unwrap_or(u8::MAX));
-            for (slot, count) in (0u8..).zip(page.counts.iter()) {
-                if *count > 0 {
-                    out.push(slot);
-                    push_varint(out, *count);
-                }
+            for (bucket, count) in counts.of_page(number, page) {
+                out.push((bucket & (SLOTS - 1)) as u8);
+                push_varint(out, count);
             }
         }
     }
@@ -272,17 +266,17 @@ impl Histogram {
         }
         let (smallest, largest) = (take(bytes)?, take(bytes)?);
         self.span(i64::from_le_bytes(smallest), i64::from_le_bytes(largest));
-        for kept in std::mem::take(&mut self.values) {
-            self.count_in(domain.bucket(kept), 1);
-        }
+        let counts = self.counts(domain);
         while !bytes.is_empty() {
             let number = i32::from_le_bytes(take(bytes)?);
+            if number.unsigned_abs() >= PAGES_END {
+                return None;
+            }
             let [used] = take(bytes)?;
             for _ in 0..used {
                 let [slot] = take(bytes)?;
                 let count = take_varint(bytes)?;
-                self.count += count;
-                self.count_in(number.checked_mul(SLOTS)?.checked_add(slot.into())?, count);
+                counts.add(number * SLOTS + i32::from(slot), count);
             }
         }
         Some(())

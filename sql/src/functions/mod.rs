@@ -12,7 +12,7 @@
 //! | lists | the events and links of a span as lists |
 //! | calls, runs | the calls between services in a trace, as an aggregate |
 //! | trace_root | the root of a trace, as an aggregate |
-//! | percentile, histogram | `p50(x)` .. `percentile(x, 0.95)` |
+//! | percentile, histogram, counts | `p50(x)` .. `percentile(x, 0.95)` |
 //! | ratio | `ratio(condition)` |
 //! | pick | `max_by(value, by)` and `min_by` |
 //! | grouped | an aggregate of ours over one group or many |
@@ -22,6 +22,7 @@
 pub(crate) mod attr;
 pub(crate) mod calls;
 pub(crate) mod capped;
+mod counts;
 mod grouped;
 pub(crate) mod hex_id;
 mod histogram;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, DurationNanosecondArray, Float64Array, Int64Array,
-    StructArray,
+    PrimitiveArray, StructArray,
 };
 use datafusion::arrow::datatypes::{
-    DataType, DurationNanosecondType, Field, FieldRef, Fields, Float64Type, Int64Type,
+    ArrowPrimitiveType, DataType, DurationNanosecondType, Field, FieldRef, Fields, Float64Type,
+    Int64Type,
 };
 use datafusion::common::{Result, ScalarValue, exec_datafusion_err, exec_err, plan_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -234,17 +235,31 @@ impl Percentiles {
         Some(changed)
     }
 
-    fn add_all(&mut self, values: &dyn Array, chosen: &Chosen<'_>, held: impl Fn(usize) -> i64) {
-        let domain = self.domain();
-        let nulls = values.nulls();
-        for (row, group) in chosen.iter() {
-            if nulls.is_some_and(|nulls| nulls.is_null(row)) {
-                continue;
-            }
+    /// Adds what `hold` makes of the values.
+    #[inline(always)]
+    fn add_all<T: ArrowPrimitiveType>(
+        &mut self,
+        domain: Domain,
+        values: &PrimitiveArray<T>,
+        chosen: &Chosen<'_>,
+        hold: impl Fn(T::Native) -> i64,
+    ) {
+        let mut grown = 0;
+        let mut add = |group: usize, value| {
             if let Some(histogram) = self.groups.get_mut(group) {
-                self.bytes = self.bytes.wrapping_add_signed(histogram.add(domain, held(row)));
+                grown += histogram.add(domain, hold(value));
             }
+        };
+        match (chosen.each_in(), values.nulls()) {
+            (Some(groups), None) => {
+                groups.iter().zip(values.values()).for_each(|(group, value)| add(*group, *value));
+            }
+            _ => chosen
+                .iter()
+                .filter(|(row, _)| values.is_valid(*row))
+                .for_each(|(row, group)| add(group, values.value(row))),
         }
+        self.bytes = self.bytes.wrapping_add_signed(grown);
     }
 }
 
@@ -281,11 +296,11 @@ impl Groups for Percentiles {
     fn update(&mut self, values: &[ArrayRef], chosen: &Chosen<'_>) -> Result<()> {
         let Some(values) = values.first() else { return exec_err!("a percentile of nothing") };
         if let Some(ints) = values.as_primitive_opt::<Int64Type>() {
-            self.add_all(ints, chosen, |row| ints.value(row));
+            self.add_all(Domain::Int, ints, chosen, |value| value);
         } else if let Some(doubles) = values.as_primitive_opt::<Float64Type>() {
-            self.add_all(doubles, chosen, |row| ordered(doubles.value(row)));
+            self.add_all(Domain::Float, doubles, chosen, ordered);
         } else if let Some(durations) = values.as_primitive_opt::<DurationNanosecondType>() {
-            self.add_all(durations, chosen, |row| durations.value(row));
+            self.add_all(Domain::Int, durations, chosen, |value| value);
         } else {
             return exec_err!("a percentile of {}", values.data_type());
         }
