@@ -10,10 +10,12 @@ use std::mem::size_of;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BooleanBuilder, FixedSizeBinaryArray, Int64Builder,
-    LargeBinaryBuilder, LargeListArray, StringViewBuilder, StructArray,
+    Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, FixedSizeBinaryArray, Int64Array,
+    LargeBinaryBuilder, LargeListArray, StringViewArray, StructArray, TimestampNanosecondArray,
+    UInt32Array,
 };
-use datafusion::arrow::buffer::OffsetBuffer;
+use datafusion::arrow::buffer::{Buffer, OffsetBuffer};
+use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::{
     DataType, Field, FieldRef, Fields, Int64Type, TimestampNanosecondType,
 };
@@ -91,21 +93,30 @@ impl AggregateUDFImpl for Calls {
 #[derive(Debug, Default)]
 struct Traces {
     groups: usize,
-    bytes: Vec<u8>,
     /// In the order in which they came; a group has one, or a few.
     blobs: Vec<Blob>,
+    /// Bytes of their runs.
+    bytes: usize,
     services: Vec<String>,
     numbers: HashMap<String, u32>,
     /// Bytes of the names.
     names: usize,
 }
 
-/// Runs of a group.
-#[derive(Debug, Clone, Copy)]
+/// Runs of a group: a part of what one batch was encoded to, or of the states that came with one.
+/// None of it is copied until the states or the answer are made.
+#[derive(Debug)]
 struct Blob {
     group: usize,
-    from: usize,
-    to: usize,
+    runs: Buffer,
+}
+
+/// The runs of one batch, while they are encoded.
+#[derive(Debug, Default)]
+struct Encoded {
+    bytes: Vec<u8>,
+    /// Groups, and where their runs end.
+    ends: Vec<(usize, usize)>,
 }
 
 impl Traces {
@@ -120,48 +131,56 @@ impl Traces {
         number
     }
 
-    /// Adds spans of a group that followed one another, and empties the list.
-    fn push(&mut self, group: usize, run: &mut Vec<Span>) {
+    /// Encodes spans of a group that followed one another, and empties the list.
+    fn encode(&self, group: usize, run: &mut Vec<Span>, out: &mut Encoded) {
         if run.is_empty() {
             return;
         }
-        let from = self.bytes.len();
         let name = |number: u32| self.services.get(number as usize).map_or("", String::as_str);
-        encode(&mut self.bytes, run, name);
-        self.blobs.push(Blob { group, from, to: self.bytes.len() });
+        encode(&mut out.bytes, run, name);
+        out.ends.push((group, out.bytes.len()));
         run.clear();
     }
 
+    fn push(&mut self, group: usize, runs: Buffer) {
+        self.bytes += runs.len();
+        self.blobs.push(Blob { group, runs });
+    }
+
     /// The blobs in order of their groups, those of a group in the order in which they came.
-    fn by_group(&self) -> Vec<Blob> {
-        let mut blobs = self.blobs.clone();
+    fn by_group(&self) -> Vec<&Blob> {
+        let mut blobs: Vec<&Blob> = self.blobs.iter().collect();
         // Mostly they are in order already.
         blobs.sort_by_key(|blob| blob.group);
         blobs
     }
-
-    fn runs(&self, blob: &Blob) -> &[u8] {
-        self.bytes.get(blob.from..blob.to).unwrap_or_default()
-    }
 }
 
 /// Takes the blobs of a group, which is the first that has any, or has none.
-fn take_group<'b>(rest: &mut &'b [Blob], group: usize) -> &'b [Blob] {
+fn take_group<'a, 'b>(rest: &mut &'a [&'b Blob], group: usize) -> &'a [&'b Blob] {
     let count = rest.iter().take_while(|blob| blob.group == group).count();
     let (own, others) = rest.split_at(count);
     *rest = others;
     own
 }
 
-/// Spans by id, of each id the one that is its parent for others: the earliest.
-fn parents(spans: &[Span], names: &[&str]) -> Vec<Span> {
-    let name = |span: &Span| names.get(span.service as usize);
-    let mut parents = spans.to_vec();
-    parents.sort_unstable_by(|a, b| {
-        (a.id, a.start_ns).cmp(&(b.id, b.start_ns)).then_with(|| name(a).cmp(&name(b)))
+/// Ids of spans and their places, by id; of each id that of the span which is its parent for
+/// others: the earliest.
+fn places(spans: &[Span], names: &[&str], places: &mut Vec<(u64, usize)>) {
+    let earlier = |at: usize, other: usize| {
+        let key = |span: &Span| (span.start_ns, names.get(span.service as usize).copied());
+        spans.get(at).map(key) < spans.get(other).map(key)
+    };
+    places.clear();
+    places.extend(spans.iter().enumerate().map(|(at, span)| (span.id, at)));
+    places.sort_unstable();
+    places.dedup_by(|next, kept| {
+        let same = next.0 == kept.0;
+        if same && earlier(next.1, kept.1) {
+            *kept = *next;
+        }
+        same
     });
-    parents.dedup_by_key(|span| span.id);
-    parents
 }
 
 impl Groups for Traces {
@@ -181,10 +200,10 @@ impl Groups for Traces {
         let columns = Columns::of(values).ok_or_else(wrong)?;
         // Equal views are equal names.
         let mut seen: HashMap<u128, u32, RandomState> = HashMap::default();
-        let (mut run, mut of) = (Vec::new(), 0);
+        let (mut run, mut of, mut encoded) = (Vec::new(), 0, Encoded::default());
         for (row, group) in chosen.iter() {
             if group != of {
-                self.push(of, &mut run);
+                self.encode(of, &mut run, &mut encoded);
                 of = group;
             }
             let view = columns.services.views().get(row).copied().unwrap_or_default();
@@ -204,27 +223,33 @@ impl Groups for Traces {
                 is_error: columns.errors.is_valid(row) && columns.errors.value(row),
             });
         }
-        self.push(of, &mut run);
+        self.encode(of, &mut run, &mut encoded);
+        encoded.bytes.shrink_to_fit();
+        let bytes = Buffer::from_vec(encoded.bytes);
+        let mut from = 0;
+        for (group, end) in encoded.ends {
+            self.push(group, bytes.slice_with_length(from, end - from));
+            from = end;
+        }
         Ok(())
     }
 
     fn merge(&mut self, states: &[ArrayRef], chosen: &Chosen<'_>) -> Result<()> {
         let states = states.first().and_then(|s| s.as_binary_opt::<i64>()).ok_or_else(wrong)?;
         for (row, group) in chosen.iter() {
-            let from = self.bytes.len();
-            self.bytes.extend(states.value(row));
-            self.blobs.push(Blob { group, from, to: self.bytes.len() });
+            let from = usize::try_from(states.value_offsets()[row]).map_err(|_| wrong())?;
+            self.push(group, states.values().slice_with_length(from, states.value(row).len()));
         }
         Ok(())
     }
 
     fn states(&self, n: usize) -> Result<Vec<ArrayRef>> {
-        let mut out = LargeBinaryBuilder::with_capacity(n, self.bytes.len());
+        let mut out = LargeBinaryBuilder::with_capacity(n, self.bytes);
         let blobs = self.by_group();
         let mut rest = blobs.as_slice();
         for group in 0..n {
             for blob in take_group(&mut rest, group) {
-                out.write_all(self.runs(blob))?;
+                out.write_all(&blob.runs)?;
             }
             out.append_value([]);
         }
@@ -232,11 +257,12 @@ impl Groups for Traces {
     }
 
     fn answers(&self, n: usize) -> Result<ArrayRef> {
-        let (mut callers, mut callees) = (names(), names());
-        let (mut errors, mut durations) = (BooleanBuilder::new(), Int64Builder::new());
+        let (mut callers, mut callees) = (Vec::new(), Vec::new());
+        let (mut errors, mut durations) = (BooleanBufferBuilder::new(0), Vec::new());
         let mut lengths = Vec::with_capacity(n);
         let mut numbers: HashMap<&str, u32, RandomState> = HashMap::default();
-        let (mut services, mut spans) = (Vec::new(), Vec::new());
+        let mut services: Vec<&str> = Vec::new();
+        let (mut spans, mut by_id) = (Vec::new(), Vec::new());
         let blobs = self.by_group();
         let mut rest = blobs.as_slice();
         for group in 0..n {
@@ -248,31 +274,31 @@ impl Groups for Traces {
                         services.len() as u32 - 1
                     })
                 };
-                decode(self.runs(blob), &mut spans, number).ok_or_else(wrong)?;
+                decode(&blob.runs, &mut spans, number).ok_or_else(wrong)?;
             }
-            let parents = parents(&spans, &services);
-            let name = |span: &Span| services.get(span.service as usize).copied().unwrap_or("");
-            let before = durations.values_slice().len();
+            places(&spans, &services, &mut by_id);
+            let before = durations.len();
             for span in &spans {
                 let Some(parent) = span.parent else { continue };
-                let Ok(at) = parents.binary_search_by_key(&parent, |span| span.id) else {
+                let found = by_id.binary_search_by_key(&parent, |(id, _)| *id).ok();
+                let caller = found.and_then(|at| spans.get(by_id.get(at)?.1));
+                let Some(caller) = caller.filter(|caller| caller.service != span.service) else {
                     continue;
                 };
-                let Some(caller) = parents.get(at).filter(|p| p.service != span.service) else {
-                    continue;
-                };
-                callers.append_value(name(caller));
-                callees.append_value(name(span));
-                errors.append_value(span.is_error);
-                durations.append_value(span.duration_ns);
+                callers.push(caller.service);
+                callees.push(span.service);
+                errors.append(span.is_error);
+                durations.push(span.duration_ns);
             }
-            lengths.push(durations.values_slice().len() - before);
+            lengths.push(durations.len() - before);
         }
+        let names = StringViewArray::from_iter_values(services);
+        let named = |numbers: Vec<u32>| take(&names, &UInt32Array::from(numbers), None);
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(callers.finish()),
-            Arc::new(callees.finish()),
-            Arc::new(errors.finish()),
-            Arc::new(durations.finish()),
+            named(callers)?,
+            named(callees)?,
+            Arc::new(BooleanArray::new(errors.finish(), None)),
+            Arc::new(Int64Array::from(durations)),
         ];
         let calls = StructArray::try_new(fields(), columns, None)?;
         let offsets = OffsetBuffer::<i64>::from_lengths(lengths);
@@ -280,18 +306,19 @@ impl Groups for Traces {
     }
 
     fn forget(&mut self, n: usize) {
-        let bytes = std::mem::take(&mut self.bytes);
-        for blob in std::mem::take(&mut self.blobs) {
-            let Some(group) = blob.group.checked_sub(n) else { continue };
-            let from = self.bytes.len();
-            self.bytes.extend(bytes.get(blob.from..blob.to).unwrap_or_default());
-            self.blobs.push(Blob { group, from, to: self.bytes.len() });
-        }
+        self.blobs.retain_mut(|blob| {
+            let later = blob.group.checked_sub(n);
+            match later {
+                Some(group) => blob.group = group,
+                None => self.bytes -= blob.runs.len(),
+            }
+            later.is_some()
+        });
         self.groups = self.groups.saturating_sub(n);
     }
 
     fn bytes(&self) -> usize {
-        self.bytes.capacity() + self.blobs.capacity() * size_of::<Blob>() + self.names
+        self.bytes + self.blobs.capacity() * size_of::<Blob>() + self.names
     }
 }
 
@@ -299,19 +326,14 @@ fn wrong() -> datafusion::error::DataFusionError {
     exec_datafusion_err!("calls takes ids, a time, a service, a boolean and a duration")
 }
 
-/// Names repeat: each stands once.
-fn names() -> StringViewBuilder {
-    StringViewBuilder::new().with_deduplicate_strings()
-}
-
 /// The arguments.
 struct Columns<'a> {
     ids: &'a FixedSizeBinaryArray,
     parents: &'a FixedSizeBinaryArray,
-    starts: &'a datafusion::arrow::array::TimestampNanosecondArray,
-    services: &'a datafusion::arrow::array::StringViewArray,
-    errors: &'a datafusion::arrow::array::BooleanArray,
-    durations: &'a datafusion::arrow::array::Int64Array,
+    starts: &'a TimestampNanosecondArray,
+    services: &'a StringViewArray,
+    errors: &'a BooleanArray,
+    durations: &'a Int64Array,
 }
 
 impl<'a> Columns<'a> {

@@ -6,8 +6,9 @@
 //! |---|---|
 //! | names | how many services, then of each the length of its name and the name |
 //! | count | how many spans |
-//! | of each span | flags, its service's place among the names, its id (8 bytes), |
-//! | | its parent's id (8 bytes) where the flags say so, |
+//! | of each span | a byte of flags and its service's place among the names, |
+//! | | the place where that byte says that it follows, its id (8 bytes), |
+//! | | where its parent is (one byte) or its parent's id (8 bytes) where the flags say so, |
 //! | | its start less the start before it, its duration |
 
 /// A span; its service by a number.
@@ -23,11 +24,17 @@ pub(super) struct Span {
 
 /// Bit of the flags: the span failed.
 const ERROR: u8 = 1;
-/// The other bits say which its parent is: none, the one of the span before, or one that is named.
+/// Two bits say which its parent is: none, the one of the span before, one of the spans before, or
+/// one that is named.
 const NO_PARENT: u8 = 0;
 const SAME_PARENT: u8 = 2;
-const SPAN_BEFORE: u8 = 4;
+const BEFORE: u8 = 4;
 const NAMED: u8 = 6;
+/// The other bits are the place of its service, or say that it follows.
+const PLACE_SHIFT: u32 = 3;
+const PLACE_FOLLOWS: u8 = 31;
+/// A parent is looked for among so many spans before: one byte says which.
+const BACK_MAX: usize = 127;
 
 /// Appends a run of these spans; `name` gives the name of a service.
 pub(super) fn encode<'n>(out: &mut Vec<u8>, spans: &[Span], name: impl Fn(u32) -> &'n str) {
@@ -48,19 +55,25 @@ pub(super) fn encode<'n>(out: &mut Vec<u8>, spans: &[Span], name: impl Fn(u32) -
         out.extend(name.as_bytes());
     }
     put(out, spans.len() as u64);
-    let mut before = BEFORE;
-    for (span, place) in spans.iter().zip(places) {
-        let parent = match span.parent {
-            None => NO_PARENT,
-            same if same == before.parent => SAME_PARENT,
-            Some(parent) if parent == before.id => SPAN_BEFORE,
-            Some(_) => NAMED,
+    let mut before = NOTHING;
+    for (at, (span, place)) in spans.iter().zip(places).enumerate() {
+        let earlier = &spans[at.saturating_sub(BACK_MAX)..at];
+        let back = |parent| earlier.iter().rev().position(|span| span.id == parent);
+        let (parent, back) = match span.parent {
+            None => (NO_PARENT, None),
+            same if same == before.parent => (SAME_PARENT, None),
+            Some(parent) => back(parent).map_or((NAMED, None), |back| (BEFORE, Some(back))),
         };
-        out.push(parent | if span.is_error { ERROR } else { 0 });
-        put(out, place as u64);
+        let short = u8::try_from(place).unwrap_or(PLACE_FOLLOWS).min(PLACE_FOLLOWS);
+        out.push(short << PLACE_SHIFT | parent | u8::from(span.is_error));
+        if short == PLACE_FOLLOWS {
+            put(out, place as u64);
+        }
         out.extend(span.id.to_le_bytes());
-        if parent == NAMED {
-            out.extend(span.parent.unwrap_or_default().to_le_bytes());
+        match (back, span.parent) {
+            (Some(back), _) => put(out, back as u64),
+            (None, Some(id)) if parent == NAMED => out.extend(id.to_le_bytes()),
+            _ => {}
         }
         put_signed(out, span.start_ns.wrapping_sub(before.start_ns));
         put_signed(out, span.duration_ns);
@@ -69,7 +82,7 @@ pub(super) fn encode<'n>(out: &mut Vec<u8>, spans: &[Span], name: impl Fn(u32) -
 }
 
 /// What is before the first span.
-const BEFORE: Span =
+const NOTHING: Span =
     Span { id: 0, parent: None, start_ns: 0, duration_ns: 0, service: 0, is_error: false };
 
 /// Adds the spans of all runs in these bytes; `number` gives the number of a service's name. `None`
@@ -89,16 +102,24 @@ pub(super) fn decode<'b>(
             services.push(number(std::str::from_utf8(name).ok()?));
             *bytes = rest;
         }
-        let mut before = BEFORE;
+        let first = spans.len();
+        let mut before = NOTHING;
         for _ in 0..take(bytes)? {
             let (flags, rest) = bytes.split_first()?;
             *bytes = rest;
-            let service = *services.get(usize::try_from(take(bytes)?).ok()?)?;
+            let place = match flags >> PLACE_SHIFT {
+                PLACE_FOLLOWS => usize::try_from(take(bytes)?).ok()?,
+                place => usize::from(place),
+            };
+            let service = *services.get(place)?;
             let id = take_id(bytes)?;
             let parent = match flags & NAMED {
                 NO_PARENT => None,
                 SAME_PARENT => before.parent,
-                SPAN_BEFORE => Some(before.id),
+                BEFORE => {
+                    let back = usize::try_from(take(bytes)?).ok()?;
+                    Some(spans.get(first..)?.iter().nth_back(back)?.id)
+                }
                 _ => Some(take_id(bytes)?),
             };
             let start_ns = before.start_ns.wrapping_add(take_signed(bytes)?);
@@ -184,5 +205,28 @@ mod tests {
         }
         // Cut bytes are runs only where one ends.
         assert_eq!(whole, runs.len());
+    }
+
+    #[test]
+    fn parents_and_services_that_are_far_come_back_too() {
+        let names: Vec<String> = (0..70).map(|number| format!("service {number}")).collect();
+        // Every span's parent is one of another distance: 1 to 300 spans before it.
+        let spans: Vec<Span> = (1..=300)
+            .map(|id| Span {
+                id,
+                parent: Some((id * 7 % 300).min(id - 1)),
+                start_ns: 0,
+                duration_ns: 0,
+                service: (id % 70) as u32,
+                is_error: false,
+            })
+            .collect();
+        let mut bytes = Vec::new();
+        let run = &spans[..];
+        [run, run].iter().for_each(|run| encode(&mut bytes, run, |n| &names[n as usize]));
+        let mut read = Vec::new();
+        let number = |name: &str| names.iter().position(|n| n == name).expect("a name") as u32;
+        assert_eq!(decode(&bytes, &mut read, number), Some(()));
+        assert_eq!(read, [run, run].concat());
     }
 }
