@@ -134,7 +134,7 @@ impl Default for Options {
             promoted: Vec::new(),
             promoted_max: 24,
             metadata_cache_bytes: 16 << 20,
-            segment_bytes_max: 1 << 30,
+            segment_bytes_max: 256 << 20,
             fs: Arc::new(RealFs),
             clock: Arc::new(SystemClock),
             create: true,
@@ -223,8 +223,9 @@ impl Options {
         self
     }
 
-    /// Largest segment that compaction makes; 1 GiB by default, and at most an eighth of
-    /// `Retention::max_bytes`.
+    /// Largest segment that compaction makes; 256 MiB by default, and at most an eighth of
+    /// `Retention::max_bytes`. Of a larger one the parsed footer is larger, too: a merge has those
+    /// of its segments in memory, and queries parse it again where `metadata_cache_bytes` is less.
     pub fn segment_bytes_max(mut self, bytes: u64) -> Self {
         self.segment_bytes_max = bytes.max(1);
         self

@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, StringViewArray, UInt32Array};
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
-use super::footer::Footer;
+use super::outline::Layout;
 use crate::model::schema::col;
 
 /// Text columns that are mostly constant.
@@ -43,8 +43,8 @@ pub enum Constant {
 impl Constant {
     /// What all rows of these row groups have in a column; `None` when they differ, or when the
     /// statistics do not say.
-    pub fn of(footer: &Footer, groups: &[usize], column: usize) -> Option<Self> {
-        let metadata = &footer.metadata;
+    pub fn of(layout: &Layout, groups: &[usize], column: usize) -> Option<Self> {
+        let metadata = &layout.metadata;
         let mut all =
             groups.iter().map(|group| in_group(metadata.row_groups().get(*group)?, column));
         let first = all.next()??;

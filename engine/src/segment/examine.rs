@@ -142,8 +142,8 @@ impl OnDisk {
                 start_min_ns: self.header.start_min_ns,
                 start_max_ns: self.header.start_max_ns,
                 row_groups: self.header.row_groups,
-                promoted: footer.promoted.to_vec(),
-                origin: footer.origin,
+                promoted: footer.outline.shared.promoted.to_vec(),
+                origin: footer.outline.origin,
             },
         }
     }
@@ -214,10 +214,10 @@ impl Found {
         group: usize,
         visitor: &mut dyn Visitor,
     ) -> Result<()> {
-        let columns: Vec<usize> = (0..footer.schema.fields().len()).collect();
-        let mut rows = Rows::reading(source.clone(), footer, vec![group], None, &columns)?;
+        let columns: Vec<usize> = (0..footer.layout.schema.fields().len()).collect();
+        let mut rows = Rows::reading(source.clone(), &footer.layout, vec![group], None, &columns)?;
         let constants: Vec<Option<Constant>> =
-            columns.iter().map(|column| Constant::of(footer, &[group], *column)).collect();
+            columns.iter().map(|column| Constant::of(&footer.layout, &[group], *column)).collect();
         let complete = footer.complete.get(group).map(Vec::as_slice).unwrap_or_default();
         let mut told = false;
         while let Some(read) = rows.next_columns() {
@@ -285,10 +285,15 @@ fn promoted_fit(
     footer: &Footer,
     complete: &[String],
 ) -> std::result::Result<(), String> {
-    let expected = promote::of_batch(spans, &footer.promoted);
+    let expected = promote::of_batch(spans, &footer.outline.shared.promoted);
     let stored = read.iter().skip(COLUMN_NAMES.len());
-    for ((key, (array, whole)), stored) in
-        footer.promoted.iter().zip(expected.arrays.iter().zip(expected.complete)).zip(stored)
+    for ((key, (array, whole)), stored) in footer
+        .outline
+        .shared
+        .promoted
+        .iter()
+        .zip(expected.arrays.iter().zip(expected.complete))
+        .zip(stored)
     {
         let name = key.column_name();
         if array.to_data() != stored.to_data() {

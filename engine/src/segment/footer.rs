@@ -1,10 +1,9 @@
 //! The parsed Parquet footer of a segment, and the cache that keeps some of them in memory.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
-use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use parquet::file::FOOTER_SIZE;
 use parquet::file::metadata::{
@@ -17,33 +16,23 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use super::format::{
     Header, KEY_COMPLETE, KEY_FORMAT_VERSION, KEY_INGEST_TIMES, KEY_SEQUENCES, Origin,
 };
+use super::outline::{Layout, Outline};
 use super::schemas::{Schemas, json, value};
 use super::source::Source;
 use super::thrift;
 use crate::error::{Error, Result};
-use crate::model::catalog::Promoted;
 
 /// What the footer of a segment says.
 #[derive(Debug)]
 pub struct Footer {
-    /// Parquet's metadata, with the page index.
-    pub metadata: Arc<ParquetMetaData>,
-    /// The columns of the file: those of a span, then the promoted ones.
-    pub schema: SchemaRef,
-    /// The promoted keys, in the order of their columns.
-    pub promoted: Arc<[Promoted]>,
+    /// Of all row groups.
+    pub layout: Layout,
     /// Per row group the names of the promoted columns that are complete in it.
     pub complete: Vec<Vec<String>>,
-    /// The promoted keys whose column is complete in all row groups.
-    pub complete_in_all: Arc<[Promoted]>,
-    /// Where its spans come from.
-    pub origin: Origin,
+    /// What stays when the rest is forgotten.
+    pub outline: Arc<Outline>,
     bytes: u64,
 }
-
-/// Where the elements of the schema stand in Parquet's metadata of a file, once that was looked
-/// over and nothing was wrong. As checksums are, it is looked over once.
-pub type LookedOver = OnceLock<Range<usize>>;
 
 impl Footer {
     /// Parses the footer of a file beside which no other is read.
@@ -51,10 +40,11 @@ impl Footer {
     /// # Errors
     /// As `read`.
     pub fn read_alone(source: &Source, header: &Header) -> Result<Self> {
-        Self::read(source, header, &Schemas::default(), &LookedOver::new())
+        Self::read(source, header, &Schemas::default(), None)
     }
 
-    /// Parses the footer.
+    /// Parses the footer, of which this is the outline if it was parsed before: then it was looked
+    /// over. As checksums are, it is looked over once.
     ///
     /// # Errors
     /// `Corrupt` when it is damaged or does not fit the header.
@@ -62,26 +52,25 @@ impl Footer {
         source: &Source,
         header: &Header,
         schemas: &Schemas,
-        looked_over: &LookedOver,
+        outline: Option<&Arc<Outline>>,
     ) -> Result<Self> {
         // One check for all of it, before any of it is parsed.
         source.check(header.footer())?;
         let corrupt = |what: String| Error::corrupt(source.path(), header.footer_offset, what);
         let bytes = metadata_bytes(source, corrupt)?;
-        let elements_at = match looked_over.get() {
-            Some(at) => at.clone(),
+        let places = match outline {
+            Some(outline) => outline.places().clone(),
             None => thrift::check_file_metadata(&bytes)
                 .map_err(|e| corrupt(format!("the footer has {e}")))?,
         };
-        let elements = bytes.get(elements_at.clone()).unwrap_or_default();
+        let elements = bytes.get(places.schema.clone()).unwrap_or_default();
         let options = schemas.parquet(elements);
         let options = options.map(|schema| ParquetMetaDataOptions::new().with_schema(schema));
         let metadata = source.fenced(|| {
             ParquetMetaDataReader::decode_metadata_with_options(&bytes, options.as_ref())
         })?;
-        if looked_over.get().is_none() {
+        if outline.is_none() {
             check_page_index(source, &metadata, corrupt)?;
-            looked_over.get_or_init(|| elements_at);
         }
         let mut parser = ParquetMetaDataReader::new_with_metadata(metadata)
             .with_page_index_policy(PageIndexPolicy::Required);
@@ -97,23 +86,18 @@ impl Footer {
         let complete_in_all = shared.promoted.iter().zip(&shared.names);
         let complete_in_all = complete_in_all.filter(|(_, name)| everywhere(name));
         let complete_in_all = complete_in_all.map(|(key, _)| key.clone()).collect();
+        let outline = outline.cloned().unwrap_or_else(|| {
+            Arc::new(Outline::of(&metadata, shared.clone(), complete_in_all, origin, places))
+        });
         let names = complete.iter().flatten().map(|name| name.len() + size_of::<String>());
-        let own = (metadata.memory_size() as u64).saturating_sub(shared.bytes);
-        let bytes = own + names.sum::<usize>() as u64;
-        Ok(Self {
-            metadata: Arc::new(metadata),
-            schema: shared.arrow.clone(),
-            promoted: shared.promoted.clone(),
-            complete,
-            complete_in_all,
-            origin,
-            bytes,
-        })
+        let layout = Layout::of(metadata, &shared);
+        let bytes = layout.bytes + names.sum::<usize>() as u64;
+        Ok(Self { layout, complete, outline, bytes })
     }
 }
 
 /// Parquet's metadata as it stands in the file.
-fn metadata_bytes(source: &Source, corrupt: impl Fn(String) -> Error) -> Result<Bytes> {
+pub fn metadata_bytes(source: &Source, corrupt: impl Fn(String) -> Error) -> Result<Bytes> {
     let file_bytes = source.len();
     let tail_at = file_bytes.saturating_sub(FOOTER_SIZE as u64);
     let tail = source.read(tail_at..file_bytes)?;
@@ -191,19 +175,33 @@ impl Keys {
     }
 }
 
+/// A segment by its key in the cache, and one of its row groups, or all of it.
+type Key = (u64, Option<usize>);
+
+/// What was parsed: the whole footer, or what it says of one row group.
+#[derive(Debug, Clone)]
+enum Parsed {
+    Whole(Arc<Footer>),
+    RowGroup(Arc<Layout>),
+}
+
 #[derive(Debug, Clone)]
 struct ByBytes;
 
-impl Weighter<u64, Arc<Footer>> for ByBytes {
-    fn weight(&self, _key: &u64, footer: &Arc<Footer>) -> u64 {
-        footer.bytes
+impl Weighter<Key, Parsed> for ByBytes {
+    fn weight(&self, _key: &Key, parsed: &Parsed) -> u64 {
+        match parsed {
+            Parsed::Whole(footer) => footer.bytes,
+            Parsed::RowGroup(layout) => layout.bytes,
+        }
     }
 }
 
-/// Parsed footers of all segments of a store, bounded by bytes; those not used for long go first.
+/// Parsed footers of all segments of a store, and parts of them, bounded by bytes; those not used
+/// for long go first.
 #[derive(Debug)]
 pub struct MetadataCache {
-    cache: Cache<u64, Arc<Footer>, ByBytes>,
+    cache: Cache<Key, Parsed, ByBytes>,
     /// What the footers share.
     pub(super) schemas: Schemas,
     next: AtomicU64,
@@ -214,7 +212,7 @@ impl MetadataCache {
     pub fn new(bytes_max: u64) -> Self {
         let options = OptionsBuilder::new()
             .weight_capacity(bytes_max)
-            .estimated_items_capacity(usize::try_from(bytes_max / (256 << 10)).unwrap_or(0).max(16))
+            .estimated_items_capacity(usize::try_from(bytes_max / (64 << 10)).unwrap_or(0).max(16))
             // One shard: each shard only takes what fits its part of the bytes.
             .shards(1)
             .build()
@@ -234,18 +232,37 @@ impl MetadataCache {
     ///
     /// # Errors
     /// Those of `read`.
-    pub fn get(&self, key: u64, read: impl FnOnce() -> Result<Footer>) -> Result<Arc<Footer>> {
-        if let Some(footer) = self.cache.get(&key) {
+    pub fn footer(&self, key: u64, read: impl FnOnce() -> Result<Footer>) -> Result<Arc<Footer>> {
+        if let Some(Parsed::Whole(footer)) = self.cache.get(&(key, None)) {
             return Ok(footer);
         }
         let footer = Arc::new(read()?);
-        self.cache.insert(key, footer.clone());
+        self.cache.insert((key, None), Parsed::Whole(footer.clone()));
         Ok(footer)
     }
 
-    /// Forgets a footer.
-    pub fn forget(&self, key: u64) {
-        self.cache.remove(&key);
+    /// As `footer`, what it says of this row group.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub fn layout(
+        &self,
+        key: u64,
+        group: usize,
+        read: impl FnOnce() -> Result<Layout>,
+    ) -> Result<Arc<Layout>> {
+        if let Some(Parsed::RowGroup(layout)) = self.cache.get(&(key, Some(group))) {
+            return Ok(layout);
+        }
+        let layout = Arc::new(read()?);
+        self.cache.insert((key, Some(group)), Parsed::RowGroup(layout.clone()));
+        Ok(layout)
+    }
+
+    /// Forgets a footer, which has so many row groups.
+    pub fn forget(&self, key: u64, row_groups: usize) {
+        self.cache.remove(&(key, None));
+        (0..row_groups).for_each(|group| drop(self.cache.remove(&(key, Some(group)))));
     }
 
     /// Bytes of the footers that are kept.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray};
 
-use super::footer::Footer;
 use super::index::{IndexBuilder, TraceIndex};
+use super::outline::Layout;
 use super::partial::LeftOut;
 use super::reader::Segment;
 use super::rows::Rows;
@@ -17,11 +17,11 @@ use crate::model::ids::TraceId;
 use crate::model::schema::col;
 
 /// Builds the trace-ID index from the ids.
-pub fn build_index(blob: &Arc<Blob>, footer: &Footer) -> Result<TraceIndex> {
+pub fn build_index(blob: &Arc<Blob>, layout: &Layout) -> Result<TraceIndex> {
     let mut builder = IndexBuilder::new();
-    for group in 0..footer.metadata.num_row_groups() {
+    for group in 0..layout.metadata.num_row_groups() {
         let source = Source::map(blob);
-        let mut rows = Rows::new(source, footer, vec![group], None, &[col::TRACE_ID])?;
+        let mut rows = Rows::new(source, layout, vec![group], None, &[col::TRACE_ID])?;
         while let Some(columns) = rows.next_columns() {
             for_ids(&columns?, |id| builder.push(id));
         }
@@ -34,16 +34,16 @@ pub fn build_index(blob: &Arc<Blob>, footer: &Footer) -> Result<TraceIndex> {
 /// The ids from `low` to `high`, without doubles, in order.
 pub fn trace_ids(
     segment: &Segment,
-    footer: &Footer,
+    layout: &Layout,
     low: &[u8; 16],
     high: &[u8; 16],
     left_out: Option<&LeftOut>,
 ) -> Result<Vec<TraceId>> {
-    let groups = (0..footer.metadata.num_row_groups()).collect();
+    let groups = (0..layout.metadata.num_row_groups()).collect();
     let groups = segment.sound(groups, &[col::TRACE_ID], None, left_out)?;
     let mut found = Vec::new();
     let mut last = None;
-    let mut rows = Rows::new(segment.source(), footer, groups, None, &[col::TRACE_ID])?;
+    let mut rows = Rows::new(segment.source(), layout, groups, None, &[col::TRACE_ID])?;
     while let Some(columns) = rows.next_columns() {
         for_ids(&columns?, |id| {
             if last != Some(*id) && (low..=high).contains(&id) {

@@ -68,13 +68,11 @@ impl Segment {
         if candidates.is_empty() {
             return Ok(Vec::new());
         }
-        match self.footer() {
-            Ok(footer) => {
-                let candidates = rows::around(self, &footer, candidates, left_out)?;
-                rows::only_trace(rows::read(self.blob(), &footer, &candidates)?, id)
-            }
-            Err(error) => self.leave_out(error, left_out).map(|()| Vec::new()),
+        if let Err(error) = self.outline() {
+            return self.leave_out(error, left_out).map(|()| Vec::new());
         }
+        let candidates = rows::around(self, candidates, left_out)?;
+        rows::only_trace(self.read_rows(&candidates)?, id)
     }
 
     /// As `trace_rows`. With a list, all rows where neither index nor ids can be read: which row

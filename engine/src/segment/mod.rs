@@ -26,6 +26,7 @@
 //! | writer | `SegmentWriter`: encode row groups, or copy them |
 //! | source | Parquet's view of a file, through checked reads |
 //! | footer | the parsed footer, `MetadataCache` |
+//! | outline | what stays of a footer; the part of it that a row group needs |
 //! | schemas | what footers with one schema share |
 //! | thrift | what is looked at in a footer before it is parsed |
 //! | reader | `Segment` |
@@ -43,6 +44,7 @@ mod format;
 mod ids;
 mod index;
 mod lookup;
+mod outline;
 mod pages;
 mod partial;
 mod promote;

@@ -7,11 +7,9 @@ use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, SecondsFormat};
 use parquet::file::page_index::offset_index::OffsetIndexMetaData;
-use parquet::file::statistics::Statistics;
 
 use super::reader::Segment;
 use crate::error::{Error, Result};
-use crate::model::schema::col;
 
 /// Spans that an answer leaves out because what holds them is damaged: rows of one segment file.
 ///
@@ -127,7 +125,7 @@ impl Segment {
         rows: Option<&[Range<u64>]>,
     ) -> Result<()> {
         let footer = self.footer()?;
-        let metadata = &footer.metadata;
+        let metadata = &footer.layout.metadata;
         let Some(chunks) = metadata.row_groups().get(group).map(|group| group.columns()) else {
             return Ok(());
         };
@@ -181,23 +179,12 @@ impl Segment {
     /// # Errors
     /// `Corrupt` when the footer is damaged.
     pub fn row_group(&self, group: usize) -> Result<(Range<u64>, (i64, i64))> {
-        let footer = self.footer()?;
-        let groups = footer.metadata.row_groups();
-        let rows = |group: &parquet::file::metadata::RowGroupMetaData| {
-            u64::try_from(group.num_rows()).unwrap_or(0)
-        };
-        let start: u64 = groups.iter().take(group).map(rows).sum();
-        let Some(metadata) = groups.get(group) else {
+        let outline = self.outline()?;
+        let Some(group) = outline.row_groups.get(group) else {
             let what = format!("the segment has no row group {group}");
             return Err(Error::invalid(what));
         };
-        let times = match metadata.columns().get(col::START_TIME).and_then(|c| c.statistics()) {
-            Some(Statistics::Int64(times)) => {
-                times.min_opt().copied().zip(times.max_opt().copied())
-            }
-            _ => None,
-        };
-        Ok((start..start + rows(metadata), times.unwrap_or(self.start_times())))
+        Ok((group.rows.clone(), group.times.unwrap_or(self.start_times())))
     }
 
     /// Puts the whole segment on the list; without one, or where it is no damage, the error stays.

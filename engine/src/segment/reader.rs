@@ -10,10 +10,11 @@ use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use parquet::file::metadata::ParquetMetaData;
 
-use super::footer::{Footer, LookedOver, MetadataCache};
+use super::footer::{Footer, MetadataCache};
 use super::format::{BODY_OFFSET, HEADER_OFFSET, Header};
 use super::ids;
 use super::index::TraceIndex;
+use super::outline::{Layout, Outline};
 use super::partial::LeftOut;
 use super::rows;
 use super::source::Source;
@@ -51,7 +52,7 @@ pub struct Segment {
     header: Header,
     cache: Arc<MetadataCache>,
     cache_key: u64,
-    looked_over: LookedOver,
+    outline: OnceLock<Arc<Outline>>,
     index: OnceLock<TraceIndex>,
     obsolete: AtomicBool,
     damage: OnceLock<Error>,
@@ -88,7 +89,7 @@ impl Segment {
             header,
             cache: cache.clone(),
             cache_key: cache.next_key(),
-            looked_over: LookedOver::new(),
+            outline: OnceLock::new(),
             index: OnceLock::new(),
             obsolete: AtomicBool::new(false),
             damage: OnceLock::new(),
@@ -138,7 +139,7 @@ impl Segment {
     /// # Errors
     /// `Corrupt` when the footer is damaged.
     pub fn metadata(&self) -> Result<Arc<ParquetMetaData>> {
-        self.footer().map(|footer| footer.metadata.clone())
+        self.footer().map(|footer| footer.layout.metadata.clone())
     }
 
     /// The columns of the file: those of a span, then the promoted ones.
@@ -146,7 +147,7 @@ impl Segment {
     /// # Errors
     /// As `metadata`.
     pub fn schema(&self) -> Result<SchemaRef> {
-        self.footer().map(|footer| footer.schema.clone())
+        self.outline().map(|outline| outline.shared.arrow.clone())
     }
 
     /// The promoted keys of the file, in the order of their columns.
@@ -154,7 +155,7 @@ impl Segment {
     /// # Errors
     /// As `metadata`.
     pub fn promoted(&self) -> Result<Arc<[Promoted]>> {
-        self.footer().map(|footer| footer.promoted.clone())
+        self.outline().map(|outline| outline.shared.promoted.clone())
     }
 
     /// The promoted keys whose column holds every value of the key, in the whole file: there, a
@@ -163,7 +164,7 @@ impl Segment {
     /// # Errors
     /// As `metadata`.
     pub fn complete_columns(&self) -> Result<Arc<[Promoted]>> {
-        self.footer().map(|footer| footer.complete_in_all.clone())
+        self.outline().map(|outline| outline.complete_in_all.clone())
     }
 
     /// Which log records its spans came in, and when.
@@ -172,7 +173,7 @@ impl Segment {
     /// As `metadata`.
     #[cfg(test)]
     pub(super) fn origin(&self) -> Result<super::format::Origin> {
-        self.footer().map(|footer| footer.origin)
+        self.outline().map(|outline| outline.origin)
     }
 
     /// Per row group the names of the columns that are complete in it.
@@ -189,7 +190,7 @@ impl Segment {
     /// `Corrupt` when what holds them is damaged; `Invalid` when the ranges are not as said or go
     /// past the last row.
     pub fn read_rows(&self, ranges: &[Range<u64>]) -> Result<Vec<SpanBatch>> {
-        rows::read(&self.blob, &*self.footer()?, ranges)
+        rows::selected(self, ranges)?.into_iter().flatten().collect()
     }
 
     /// The ids of traces from `low` to `high`, both included, in order. All ids are read: rows are
@@ -212,7 +213,7 @@ impl Segment {
         left_out: Option<&LeftOut>,
     ) -> Result<Vec<TraceId>> {
         match self.footer() {
-            Ok(footer) => ids::trace_ids(self, &footer, low, high, left_out),
+            Ok(footer) => ids::trace_ids(self, &footer.layout, low, high, left_out),
             Err(error) => self.leave_out(error, left_out).map(|()| Vec::new()),
         }
     }
@@ -264,9 +265,27 @@ impl Segment {
 
     /// The parsed footer, from the cache if it is there.
     pub(super) fn footer(&self) -> Result<Arc<Footer>> {
-        self.cache.get(self.cache_key, || {
-            Footer::read(&self.source(), &self.header, &self.cache.schemas, &self.looked_over)
+        self.cache.footer(self.cache_key, || {
+            let (schemas, outline) = (&self.cache.schemas, self.outline.get());
+            let footer = Footer::read(&self.source(), &self.header, schemas, outline)?;
+            self.outline.get_or_init(|| footer.outline.clone());
+            Ok(footer)
         })
+    }
+
+    /// What stays of the footer, which is parsed for it once.
+    pub(super) fn outline(&self) -> Result<Arc<Outline>> {
+        match self.outline.get() {
+            Some(outline) => Ok(outline.clone()),
+            None => self.footer().map(|footer| footer.outline.clone()),
+        }
+    }
+
+    /// Where the columns of a row group are, from the cache if it is there.
+    pub(super) fn layout(&self, group: usize) -> Result<Arc<Layout>> {
+        let outline = self.outline()?;
+        self.cache
+            .layout(self.cache_key, group, || outline.layout(&self.source(), &self.header, group))
     }
 
     pub(super) fn blob(&self) -> &Arc<Blob> {
@@ -290,7 +309,7 @@ impl Segment {
                     target: "amida::segment", path = %self.path().display(), %error,
                     "the trace-ID index is damaged; building it again in memory"
                 );
-                ids::build_index(&self.blob, &*self.footer()?)?
+                ids::build_index(&self.blob, &self.footer()?.layout)?
             }
         };
         Ok(self.index.get_or_init(|| index))
@@ -329,7 +348,8 @@ impl fmt::Debug for Segment {
 
 impl Drop for Segment {
     fn drop(&mut self) {
-        self.cache.forget(self.cache_key);
+        let row_groups = self.outline.get().map_or(0, |outline| outline.row_groups.len());
+        self.cache.forget(self.cache_key, row_groups);
         if *self.obsolete.get_mut()
             && let Err(error) = self.fs.remove(self.path())
         {

@@ -1,5 +1,6 @@
 //! Rows of a segment as span batches: by ranges of rows, or by what a predicate does not exclude.
 
+use std::iter::Flatten;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -11,13 +12,12 @@ use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
 use super::constant::Constant;
-use super::footer::Footer;
+use super::outline::Layout;
 use super::pages::Groups;
 use super::partial::LeftOut;
 use super::reader::Segment;
 use super::source::Source;
 use crate::error::{Error, Result};
-use crate::fs::Blob;
 use crate::model::batch::SpanBatch;
 use crate::model::ids::TraceId;
 use crate::model::predicate::Predicate;
@@ -40,7 +40,7 @@ impl Rows {
     /// one value in all of them are not read.
     pub fn new(
         source: Source,
-        footer: &Footer,
+        layout: &Layout,
         groups: Vec<usize>,
         selection: Option<RowSelection>,
         columns: &[usize],
@@ -48,30 +48,30 @@ impl Rows {
         let mut constants = Vec::new();
         let mut read = Vec::new();
         for (place, column) in columns.iter().enumerate() {
-            match Constant::of(footer, &groups, *column) {
+            match Constant::of(layout, &groups, *column) {
                 Some(constant) => constants.push((place, constant)),
                 None => read.push(*column),
             }
         }
-        let rows = Self::reading(source, footer, groups, selection, &read)?;
+        let rows = Self::reading(source, layout, groups, selection, &read)?;
         Ok(Self { constants, ..rows })
     }
 
     /// As `new`, and reads all of these columns.
     pub fn reading(
         source: Source,
-        footer: &Footer,
+        layout: &Layout,
         groups: Vec<usize>,
         selection: Option<RowSelection>,
         columns: &[usize],
     ) -> Result<Self> {
         // Arrays are made for a whole batch: a small one, for few rows.
         let rows = selection.as_ref().map_or(BATCH_ROWS, RowSelection::row_count);
-        let schema = footer.metadata.file_metadata().schema_descr();
+        let schema = layout.metadata.file_metadata().schema_descr();
         let mask = ProjectionMask::roots(schema, columns.iter().copied());
-        let groups = Groups { source: source.clone(), metadata: footer.metadata.clone(), groups };
+        let groups = Groups { source: source.clone(), metadata: layout.metadata.clone(), groups };
         let reader = source.fenced(|| {
-            let levels = parquet_to_arrow_field_levels(schema, mask, Some(footer.schema.fields()))?;
+            let levels = parquet_to_arrow_field_levels(schema, mask, Some(layout.schema.fields()))?;
             ParquetRecordBatchReader::try_new_with_row_groups(
                 &levels,
                 &groups,
@@ -139,34 +139,31 @@ impl Segment {
     ) -> Result<impl Iterator<Item = Result<SpanBatch>> + Send + use<>> {
         let candidates = predicate.trace_id.map(|id| self.candidates(id, left_out)).transpose()?;
         if candidates.as_ref().is_some_and(Vec::is_empty) {
-            return Ok(SegmentScan { rows: None, _segment: self });
+            return Ok(SegmentScan { rows: Vec::new().into_iter().flatten(), _segment: self });
         }
-        let footer = match self.footer() {
-            Ok(footer) => footer,
-            Err(error) => {
+        let rows = match (self.outline(), candidates) {
+            (Err(error), _) => {
                 self.leave_out(error, left_out)?;
-                return Ok(SegmentScan { rows: None, _segment: self });
+                Vec::new()
+            }
+            (Ok(_), Some(candidates)) => selected(&self, &around(&self, candidates, left_out)?)?,
+            (Ok(_), None) => {
+                let columns: Vec<usize> = SPAN_COLUMNS.collect();
+                let layout = &self.footer()?.layout;
+                let groups = layout.metadata.row_groups().iter().enumerate();
+                let groups = groups.filter(|(_, group)| may_match(group, predicate));
+                let groups = groups.map(|(at, _)| at).collect();
+                let groups = self.sound(groups, &columns, None, left_out)?;
+                vec![Rows::new(self.source(), layout, groups, None, &columns)?]
             }
         };
-        let columns: Vec<usize> = SPAN_COLUMNS.collect();
-        let rows = if let Some(candidates) = candidates {
-            let candidates = around(&self, &footer, candidates, left_out)?;
-            let (groups, selection) = select(&footer, &candidates)?;
-            Rows::new(self.source(), &footer, groups, Some(selection), &columns)?
-        } else {
-            let groups = footer.metadata.row_groups().iter().enumerate();
-            let groups = groups.filter(|(_, group)| may_match(group, predicate));
-            let groups = groups.map(|(at, _)| at).collect();
-            let groups = self.sound(groups, &columns, None, left_out)?;
-            Rows::new(self.source(), &footer, groups, None, &columns)?
-        };
-        Ok(SegmentScan { rows: Some(rows), _segment: self })
+        Ok(SegmentScan { rows: rows.into_iter().flatten(), _segment: self })
     }
 }
 
 /// The batches of a scan. It holds on to its segment, so that the file stays.
 struct SegmentScan {
-    rows: Option<Rows>,
+    rows: Flatten<std::vec::IntoIter<Rows>>,
     _segment: Arc<Segment>,
 }
 
@@ -174,14 +171,13 @@ impl Iterator for SegmentScan {
     type Item = Result<SpanBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.rows.as_mut()?.next()
+        self.rows.next()
     }
 }
 
 /// Those of the rows that lie in row groups which can be read; what is damaged is put on the list.
 pub fn around(
     segment: &Segment,
-    footer: &Footer,
     ranges: Vec<Range<u64>>,
     left_out: Option<&LeftOut>,
 ) -> Result<Vec<Range<u64>>> {
@@ -189,7 +185,8 @@ pub fn around(
         return Ok(ranges);
     }
     let columns: Vec<usize> = SPAN_COLUMNS.collect();
-    let (groups, _) = select(footer, &ranges)?;
+    let groups = segment.outline()?.by_row_group(&ranges)?;
+    let groups = groups.into_iter().map(|(group, _)| group).collect();
     let mut kept = Vec::new();
     for group in segment.sound(groups, &columns, Some(&ranges), left_out)? {
         let (rows, _) = segment.row_group(group)?;
@@ -199,52 +196,20 @@ pub fn around(
     Ok(kept)
 }
 
-/// Reads ranges of rows.
-pub fn read(blob: &Arc<Blob>, footer: &Footer, ranges: &[Range<u64>]) -> Result<Vec<SpanBatch>> {
-    let (groups, selection) = select(footer, ranges)?;
-    if groups.is_empty() {
-        return Ok(Vec::new());
-    }
+/// These ranges of rows, row group by row group: of each only its own part of the footer is read.
+pub fn selected(segment: &Segment, ranges: &[Range<u64>]) -> Result<Vec<Rows>> {
     let columns: Vec<usize> = SPAN_COLUMNS.collect();
-    Rows::new(Source::map(blob), footer, groups, Some(selection), &columns)?.collect()
-}
-
-/// The row groups that hold these rows, and the selection of the rows within those row groups.
-fn select(footer: &Footer, ranges: &[Range<u64>]) -> Result<(Vec<usize>, RowSelection)> {
-    let ordered = ranges.windows(2).all(|pair| match pair {
-        [a, b] => a.end <= b.start,
-        _ => true,
+    let row = |row: u64| usize::try_from(row).unwrap_or(usize::MAX);
+    let outline = segment.outline()?;
+    let parts = outline.by_row_group(ranges)?.into_iter();
+    let read = parts.map(|(group, ranges)| {
+        let layout = segment.layout(group)?;
+        let rows = &outline.row_groups[group].rows;
+        let ranges = ranges.iter().map(|range| row(range.start)..row(range.end));
+        let ranges = RowSelection::from_consecutive_ranges(ranges, row(rows.end - rows.start));
+        Rows::new(segment.source(), &layout, vec![0], Some(ranges), &columns)
     });
-    if !ordered || ranges.iter().any(|range| range.start > range.end) {
-        return Err(Error::invalid("ranges of rows are out of order"));
-    }
-    let mut groups = Vec::new();
-    let mut selected = Vec::new();
-    // Rows before this group, in the file and in the groups that are read.
-    let (mut before, mut before_read) = (0u64, 0u64);
-    for (at, group) in footer.metadata.row_groups().iter().enumerate() {
-        let rows = u64::try_from(group.num_rows()).unwrap_or(0);
-        let parts = ranges.iter().filter_map(|range| {
-            let start = range.start.max(before);
-            let end = range.end.min(before + rows);
-            (start < end).then(|| start - before + before_read..end - before + before_read)
-        });
-        let len = selected.len();
-        selected.extend(parts.map(|part| {
-            usize::try_from(part.start).unwrap_or(usize::MAX)
-                ..usize::try_from(part.end).unwrap_or(usize::MAX)
-        }));
-        if selected.len() > len {
-            groups.push(at);
-            before_read += rows;
-        }
-        before += rows;
-    }
-    if ranges.last().is_some_and(|range| range.end > before) {
-        return Err(Error::invalid(format!("the segment has {before} rows; asked for {ranges:?}")));
-    }
-    let total = usize::try_from(before_read).unwrap_or(usize::MAX);
-    Ok((groups, RowSelection::from_consecutive_ranges(selected.into_iter(), total)))
+    read.collect()
 }
 
 /// Keeps the rows of one trace: two traces may share a fingerprint.

@@ -27,7 +27,8 @@ pub struct Shared {
     elements: Box<[u8]>,
     /// The entries of the footer that tell the Arrow schema and the promoted keys.
     entries: [Option<String>; 2],
-    parquet: SchemaDescPtr,
+    /// As Parquet has it.
+    pub parquet: SchemaDescPtr,
     /// As Arrow has it.
     pub arrow: SchemaRef,
     /// The promoted keys, in the order of their columns.

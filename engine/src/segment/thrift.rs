@@ -20,6 +20,8 @@ enum Kind {
     /// A `SchemaElement`, and its field that says how many children it has.
     Element,
     Children,
+    /// A `RowGroup`.
+    RowGroup,
 }
 
 /// The fields that a structure may have, by their ids.
@@ -36,7 +38,7 @@ const FILE: &Struct = &[
     (1, I32),
     (2, Kind::List(&Kind::Element)),
     (3, I64),
-    (4, Kind::List(&Kind::Struct(ROW_GROUP))),
+    (4, Kind::List(&Kind::RowGroup)),
     (5, Kind::List(&KEY_VALUE)),
     (6, Kind::Binary),
     (7, Kind::List(&Kind::Struct(&[(1, EMPTY), (2, EMPTY)]))),
@@ -132,16 +134,27 @@ const DEPTH_MAX: usize = 16;
 
 type Checked<T = ()> = std::result::Result<T, String>;
 
+/// Where parts of `FileMetaData` stand.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Places {
+    /// The elements of the schema, one behind the other.
+    pub schema: Range<usize>,
+    /// How many they are.
+    pub elements: usize,
+    pub row_groups: Vec<Range<usize>>,
+}
+
 /// Whether `FileMetaData` is as Amida's writer fills it, with a schema that is one tree; and where
-/// the elements of that stand.
+/// its parts stand.
 ///
 /// # Errors
 /// What is wrong, and at which byte.
-pub fn check_file_metadata(bytes: &[u8]) -> Checked<Range<usize>> {
+pub fn check_file_metadata(bytes: &[u8]) -> Checked<Places> {
     let mut walk = Walk::of(bytes);
     walk.structure(FILE)?;
     check_tree(&walk.children)?;
-    Ok(walk.schema)
+    walk.places.elements = walk.children.len();
+    Ok(walk.places)
 }
 
 /// Whether these bytes are an `OffsetIndex`.
@@ -189,13 +202,12 @@ struct Walk<'a> {
     at: usize,
     /// Of each element of the schema, how many children it says it has.
     children: Vec<i64>,
-    /// Where these elements stand.
-    schema: Range<usize>,
+    places: Places,
 }
 
 impl<'a> Walk<'a> {
     fn of(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0, children: Vec::new(), schema: 0..0 }
+        Self { bytes, at: 0, children: Vec::new(), places: Places::default() }
     }
 
     fn wrong<T>(&self, what: &str) -> Checked<T> {
@@ -269,11 +281,17 @@ impl<'a> Walk<'a> {
             (Kind::Struct(fields), 12) => self.structure(fields),
             (Kind::Element, 12) => {
                 if self.children.is_empty() {
-                    self.schema.start = self.at;
+                    self.places.schema.start = self.at;
                 }
                 self.children.push(0);
                 self.structure(SCHEMA_ELEMENT)?;
-                self.schema.end = self.at;
+                self.places.schema.end = self.at;
+                Ok(())
+            }
+            (Kind::RowGroup, 12) => {
+                let start = self.at;
+                self.structure(ROW_GROUP)?;
+                self.places.row_groups.push(start..self.at);
                 Ok(())
             }
             (Kind::Children, 5) => {
@@ -338,7 +356,8 @@ mod tests {
     fn a_schema_is_one_tree() {
         // A root of two, the first of them of one.
         // Behind the header of the list, six bytes each.
-        assert_eq!(check_file_metadata(&schema(&[4, 2, 0, 0])), Ok(2..26));
+        let places = check_file_metadata(&schema(&[4, 2, 0, 0])).expect("a tree");
+        assert_eq!(places.schema, 2..26);
         assert!(refused(&schema(&[4, 0])).contains("lacks 1 elements"));
         assert!(refused(&schema(&[2, 0, 0])).contains("element 2 of the schema is no child"));
         assert!(refused(&schema(&[])).contains("lacks 1 elements"));

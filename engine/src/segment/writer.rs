@@ -167,7 +167,7 @@ impl SegmentWriter {
     /// `Corrupt` when the other is damaged; `Invalid` when it has other promoted columns; `Io`.
     pub fn append_row_groups(&mut self, from: &Segment) -> Result<()> {
         let footer = from.footer()?;
-        if *footer.promoted != *self.promoted {
+        if *footer.outline.shared.promoted != *self.promoted {
             return Err(Error::invalid(format!(
                 "{}: its promoted columns are not those of {}",
                 from.path().display(),
@@ -183,8 +183,8 @@ impl SegmentWriter {
         self.complete.extend(footer.complete.iter().cloned());
         let source = Source::disk(from.blob(), self.fs.open(from.path())?);
         let copied = source.fenced(|| {
-            (0..footer.metadata.num_row_groups())
-                .try_for_each(|group| self.copy(&source, &footer.metadata, group))
+            (0..footer.layout.metadata.num_row_groups())
+                .try_for_each(|group| self.copy(&source, &footer.layout.metadata, group))
         });
         // What failed first: this disk, or else the other file.
         copied.map_err(|e| self.writer.inner_mut().failed().unwrap_or(e))?;

@@ -52,7 +52,7 @@ fn one_value_in_all_rows_is_known_and_one_odd_row_is_read() {
     let disk = Disk::new();
     let segment = disk.write(1, &[alike.clone(), odd.clone()], &[]);
     let footer = segment.footer().unwrap();
-    let known = |groups: &[usize], column| Constant::of(&footer, groups, column);
+    let known = |groups: &[usize], column| Constant::of(&footer.layout, groups, column);
     let text = |text: &str| Some(Constant::Text(Some(text.to_owned())));
     assert_eq!(known(&[0], col::TRACE_STATE), Some(Constant::Text(None)));
     assert_eq!(known(&[0], col::SCOPE_NAME), text("a"));

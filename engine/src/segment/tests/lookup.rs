@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use super::*;
 use crate::model::predicate::Predicate;
 use crate::segment::index::{IndexBuilder, TraceIndex, fingerprint, which_have};
@@ -170,6 +172,62 @@ fn parsed_footers_stay_within_their_bytes_and_go_with_their_segment() {
         assert!(cache.bytes() <= one * 5 / 2);
     }
     assert!(cache.bytes() >= one);
+}
+
+#[test]
+fn a_look_up_parses_what_the_footer_says_of_its_row_group() {
+    let disk = Disk::new();
+    let groups = groups(SEED + 7, &[20; 30]);
+    let whole = disk.write(1, &groups, &promoted()).metadata().unwrap();
+    // A cache that does not take a whole footer.
+    let cache = Arc::new(MetadataCache::new(whole.memory_size() as u64 / 4));
+    let segment = Segment::open(&disk.fs, &disk.path(1), 1, None, &cache).unwrap();
+    segment.schema().unwrap();
+    assert_eq!(cache.bytes(), 0);
+    for id in trace_ids(&groups) {
+        assert_eq!(all(&segment.read_trace(id).unwrap()), all(&spans_of(&groups, id)), "{id}");
+    }
+    let kept = cache.bytes();
+    assert!(kept > 0);
+    for group in 0..30 {
+        let part = &segment.layout(group).unwrap().metadata;
+        assert_eq!(part.row_groups(), &whole.row_groups()[group..=group]);
+        assert_eq!(part.offset_index().unwrap()[..], whole.offset_index().unwrap()[group..=group]);
+        assert_eq!(part.column_index().unwrap()[..], whole.column_index().unwrap()[group..=group]);
+        assert_eq!(part.file_metadata().schema_descr(), whole.file_metadata().schema_descr());
+    }
+    assert!(segment.layout(30).is_err());
+    drop(segment);
+    assert_eq!(cache.bytes(), 0);
+}
+
+#[test]
+fn rows_are_read_across_row_groups_and_no_further_than_the_last() {
+    let disk = Disk::new();
+    let groups = groups(SEED + 8, &[7, 5, 9]);
+    let segment = disk.write(1, &groups, &[]);
+    let whole =
+        arrow::compute::concat_batches(span_schema(), groups.iter().map(SpanBatch::record_batch))
+            .unwrap();
+    let read = |ranges: &[Range<u64>]| -> usize {
+        let batches = segment.read_rows(ranges).unwrap();
+        let parts = batches.iter().map(SpanBatch::record_batch);
+        let read = arrow::compute::concat_batches(span_schema(), parts).unwrap();
+        let rows = ranges.iter().map(|r| whole.slice(r.start as usize, (r.end - r.start) as usize));
+        let rows: Vec<_> = rows.collect();
+        assert_eq!(read, arrow::compute::concat_batches(span_schema(), &rows).unwrap());
+        batches.len()
+    };
+    let [a, b, c] = [0, 1, 2].map(|at| groups[at].len() as u64);
+    let (b, c) = (a + b, a + b + c);
+    assert_eq!(read(&[0..c]), 3);
+    assert_eq!(read(&[a - 1..a, a..a + 1, b..b + 1]), 3);
+    assert_eq!(read(&[0..1, 2..3, b - 1..b - 1, c - 1..c]), 2);
+    assert_eq!(read(&[a - 1..a + 1]), 2);
+    for wrong in [vec![0..c + 1], vec![3..4, 2..3], vec![3..5, 4..6], vec![c..c + 1]] {
+        assert!(segment.read_rows(&wrong).is_err(), "{wrong:?}");
+    }
+    assert!(segment.read_rows(&[]).unwrap().is_empty());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `amida compact`: the log into segments, small segments into larger ones.
 
+use std::ops::RangeInclusive;
 use std::time::Instant;
 
 use amida::{Reader, Retention, Stats, Store};
@@ -37,7 +38,7 @@ impl From<&Stats> for Side {
 }
 
 /// Segments of this size are made in any store.
-const SEGMENT_BYTES: u64 = 16 << 20;
+const SEGMENT_BYTES: RangeInclusive<u64> = 16 << 20..=256 << 20;
 
 /// Compacts a store that nobody else writes to.
 pub fn run(args: &CompactArgs) -> Result<Outcome, Failure> {
@@ -49,7 +50,7 @@ pub fn run(args: &CompactArgs) -> Result<Outcome, Failure> {
     let store = Store::options()
         .must_exist()
         .retention(Retention::forever())
-        .segment_bytes_max((bytes / 8).max(SEGMENT_BYTES))
+        .segment_bytes_max((bytes / 8).clamp(*SEGMENT_BYTES.start(), *SEGMENT_BYTES.end()))
         .open(&args.dir)?;
     let before = store.stats();
     let bar = output::byte_bar(0);
