@@ -272,7 +272,8 @@ impl<'a> SpanFields<'a> {
 
 /// The text that was written here.
 fn written(out: &[u8]) -> Result<&str> {
-    str::from_utf8(out).map_err(|e| Error::invalid(format!("attributes that are no text: {e}")))
+    str::from_utf8(out)
+        .map_err(|e| Error::invalid(format!("text that is no UTF-8 was written: {e}")))
 }
 
 /// Empty text is absent text, as protobuf has it.

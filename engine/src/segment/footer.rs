@@ -64,8 +64,11 @@ impl Footer {
                 .map_err(|e| corrupt(format!("the footer has {e}")))?,
         };
         let elements = bytes.get(places.schema.clone()).unwrap_or_default();
-        let options = schemas.parquet(elements);
-        let options = options.map(|schema| ParquetMetaDataOptions::new().with_schema(schema));
+        let schema = match outline {
+            Some(outline) => Some(outline.shared.parquet.clone()),
+            None => schemas.parquet(elements),
+        };
+        let options = schema.map(|schema| ParquetMetaDataOptions::new().with_schema(schema));
         let metadata = source.fenced(|| {
             ParquetMetaDataReader::decode_metadata_with_options(&bytes, options.as_ref())
         })?;
@@ -78,19 +81,22 @@ impl Footer {
             parser.read_page_indexes(source)?;
             parser.finish()
         })?;
-        fits(header, &metadata).map_err(corrupt)?;
-        let shared = source.fenced(|| Ok::<_, String>(schemas.shared(elements, &metadata)))?;
-        let shared = shared.map_err(corrupt)?;
+        fits(header, &metadata, places.row_groups.len()).map_err(corrupt)?;
         let Keys { complete, origin } = Keys::read(&metadata).map_err(corrupt)?;
-        let everywhere = |name| complete.iter().all(|names| names.contains(name));
-        let complete_in_all = shared.promoted.iter().zip(&shared.names);
-        let complete_in_all = complete_in_all.filter(|(_, name)| everywhere(name));
-        let complete_in_all = complete_in_all.map(|(key, _)| key.clone()).collect();
-        let outline = outline.cloned().unwrap_or_else(|| {
-            Arc::new(Outline::of(&metadata, shared.clone(), complete_in_all, origin, places))
-        });
+        let outline = match outline {
+            Some(outline) => outline.clone(),
+            None => {
+                let shared = schemas.shared(elements, &metadata);
+                let shared = source.fenced(|| Ok::<_, String>(shared))?.map_err(corrupt)?;
+                let everywhere = |name| complete.iter().all(|names| names.contains(name));
+                let everywhere =
+                    shared.promoted.iter().zip(&shared.names).filter(|(_, n)| everywhere(n));
+                let everywhere = everywhere.map(|(key, _)| key.clone()).collect();
+                Arc::new(Outline::of(&metadata, shared, everywhere, origin, places))
+            }
+        };
         let names = complete.iter().flatten().map(|name| name.len() + size_of::<String>());
-        let layout = Layout::of(metadata, &shared);
+        let layout = Layout::of(metadata, &outline.shared);
         let bytes = layout.bytes + names.sum::<usize>() as u64;
         Ok(Self { layout, complete, outline, bytes })
     }
@@ -133,8 +139,15 @@ fn range(offset: Option<i64>, length: Option<i32>) -> Option<Range<u64>> {
 }
 
 /// The footer must describe what the header does.
-fn fits(header: &Header, metadata: &ParquetMetaData) -> std::result::Result<(), String> {
+fn fits(
+    header: &Header,
+    metadata: &ParquetMetaData,
+    places: usize,
+) -> std::result::Result<(), String> {
     let groups = metadata.row_groups();
+    if groups.len() != places {
+        return Err(format!("the footer has {places} row groups, of which {} count", groups.len()));
+    }
     let rows: u64 = groups.iter().map(|g| u64::try_from(g.num_rows()).unwrap_or(0)).sum();
     if rows != header.rows || groups.len() as u64 != u64::from(header.row_groups) {
         return Err(format!(
@@ -259,13 +272,13 @@ impl MetadataCache {
         Ok(layout)
     }
 
-    /// Forgets a footer, which has so many row groups.
+    /// Forgets a footer, which has so many row groups, and its parts.
     pub fn forget(&self, key: u64, row_groups: usize) {
         self.cache.remove(&(key, None));
         (0..row_groups).for_each(|group| drop(self.cache.remove(&(key, Some(group)))));
     }
 
-    /// Bytes of the footers that are kept.
+    /// Bytes of the footers and parts that are kept.
     pub fn bytes(&self) -> u64 {
         self.cache.weight()
     }

@@ -2,8 +2,9 @@
 //! that says where the columns of one row group are.
 //!
 //! A footer grows with the row groups of its segment: that of four hundred takes 20 ms to parse and
-//! 22 MB, more than the cache holds. So what every use needs is kept apart, and a look-up parses
-//! the part of its row group only, which takes the same time in every segment.
+//! 22 MB, more than the cache holds. So what every use needs is kept apart, and who reads a few
+//! rows (`Segment::read_trace`, `read_rows`) parses the part of their row group only, which takes
+//! the same time in every segment. The first use of a segment parses all of it.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -102,8 +103,9 @@ impl Outline {
         let corrupt = |what: String| Error::corrupt(source.path(), header.footer_offset, what);
         let bytes = metadata_bytes(source, corrupt)?;
         let rows = self.row_groups.get(group).map(|group| group.rows.end - group.rows.start);
-        let part = rows.and_then(|rows| file_metadata_of(&bytes, &self.places, group, rows));
-        let part = part.ok_or_else(|| Error::invalid(format!("there is no row group {group}")))?;
+        let rows = rows.ok_or_else(|| Error::invalid(format!("there is no row group {group}")))?;
+        let part = file_metadata_of(&bytes, &self.places, group, rows);
+        let part = part.ok_or_else(|| corrupt(format!("the footer lacks row group {group}")))?;
         let options = ParquetMetaDataOptions::new().with_schema(self.shared.parquet.clone());
         let metadata = source.fenced(|| {
             let metadata =
@@ -113,6 +115,10 @@ impl Outline {
             parser.read_page_indexes(source)?;
             parser.finish()
         })?;
+        match metadata.row_groups() {
+            [only] if u64::try_from(only.num_rows()) == Ok(rows) => {}
+            _ => return Err(corrupt(format!("row group {group} is not of {rows} rows"))),
+        }
         Ok(Layout::of(metadata, &self.shared))
     }
 
@@ -139,8 +145,11 @@ impl Outline {
             for (at, group) in self.row_groups.iter().enumerate().skip(first) {
                 let (start, end) =
                     (range.start.max(group.rows.start), range.end.min(group.rows.end));
-                if start >= end {
+                if group.rows.start >= range.end {
                     break;
+                }
+                if start >= end {
+                    continue;
                 }
                 let part = start - group.rows.start..end - group.rows.start;
                 match cut.last_mut().filter(|(last, _)| *last == at) {

@@ -124,16 +124,15 @@ impl Segment {
         columns: &[usize],
         rows: Option<&[Range<u64>]>,
     ) -> Result<()> {
-        let footer = self.footer()?;
-        let metadata = &footer.layout.metadata;
-        let Some(chunks) = metadata.row_groups().get(group).map(|group| group.columns()) else {
+        let metadata = &self.layout(group)?.metadata;
+        let Some(chunks) = metadata.row_groups().first().map(|group| group.columns()) else {
             return Ok(());
         };
         let (in_file, _) = self.row_group(group)?;
         for column in columns {
             let Some(chunk) = chunks.get(*column) else { continue };
             let (start, length) = chunk.byte_range();
-            let index = metadata.offset_index().and_then(|index| index.get(group)?.get(*column));
+            let index = metadata.offset_index().and_then(|index| index.first()?.get(*column));
             let (Some(rows), Some(index)) = (rows, index) else {
                 self.read(start..start.saturating_add(length))?;
                 continue;

@@ -16,11 +16,9 @@ use super::ids;
 use super::index::TraceIndex;
 use super::outline::{Layout, Outline};
 use super::partial::LeftOut;
-use super::rows;
 use super::source::Source;
 use crate::error::{Error, Result};
 use crate::fs::{Blob, BlockTable, Fs};
-use crate::model::batch::SpanBatch;
 use crate::model::catalog::Promoted;
 use crate::model::ids::TraceId;
 
@@ -182,15 +180,6 @@ impl Segment {
     /// As `metadata`.
     pub fn complete_in_row_groups(&self) -> Result<Vec<Vec<String>>> {
         self.footer().map(|footer| footer.complete.clone())
-    }
-
-    /// The spans in these ranges of rows, in order; ranges are sorted and do not overlap.
-    ///
-    /// # Errors
-    /// `Corrupt` when what holds them is damaged; `Invalid` when the ranges are not as said or go
-    /// past the last row.
-    pub fn read_rows(&self, ranges: &[Range<u64>]) -> Result<Vec<SpanBatch>> {
-        rows::selected(self, ranges)?.into_iter().flatten().collect()
     }
 
     /// The ids of traces from `low` to `high`, both included, in order. All ids are read: rows are

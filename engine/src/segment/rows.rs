@@ -1,6 +1,5 @@
 //! Rows of a segment as span batches: by ranges of rows, or by what a predicate does not exclude.
 
-use std::iter::Flatten;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -138,40 +137,91 @@ impl Segment {
         left_out: Option<&LeftOut>,
     ) -> Result<impl Iterator<Item = Result<SpanBatch>> + Send + use<>> {
         let candidates = predicate.trace_id.map(|id| self.candidates(id, left_out)).transpose()?;
+        let mut scan =
+            SegmentScan { segment: self.clone(), rows: None, parts: Vec::new().into_iter() };
         if candidates.as_ref().is_some_and(Vec::is_empty) {
-            return Ok(SegmentScan { rows: Vec::new().into_iter().flatten(), _segment: self });
+            return Ok(scan);
         }
-        let rows = match (self.outline(), candidates) {
-            (Err(error), _) => {
-                self.leave_out(error, left_out)?;
-                Vec::new()
-            }
-            (Ok(_), Some(candidates)) => selected(&self, &around(&self, candidates, left_out)?)?,
-            (Ok(_), None) => {
-                let columns: Vec<usize> = SPAN_COLUMNS.collect();
-                let layout = &self.footer()?.layout;
-                let groups = layout.metadata.row_groups().iter().enumerate();
-                let groups = groups.filter(|(_, group)| may_match(group, predicate));
-                let groups = groups.map(|(at, _)| at).collect();
-                let groups = self.sound(groups, &columns, None, left_out)?;
-                vec![Rows::new(self.source(), layout, groups, None, &columns)?]
-            }
+        let outline = match self.outline() {
+            Ok(outline) => outline,
+            Err(error) => return self.leave_out(error, left_out).map(|()| scan),
         };
-        Ok(SegmentScan { rows: rows.into_iter().flatten(), _segment: self })
+        if let Some(candidates) = candidates {
+            let candidates = around(&self, candidates, left_out)?;
+            scan.parts = outline.by_row_group(&candidates)?.into_iter();
+            return Ok(scan);
+        }
+        let footer = match self.footer() {
+            Ok(footer) => footer,
+            Err(error) => return self.leave_out(error, left_out).map(|()| scan),
+        };
+        let columns: Vec<usize> = SPAN_COLUMNS.collect();
+        let groups = footer.layout.metadata.row_groups().iter().enumerate();
+        let groups = groups.filter(|(_, group)| may_match(group, predicate));
+        let groups = groups.map(|(at, _)| at).collect();
+        let groups = self.sound(groups, &columns, None, left_out)?;
+        scan.rows = Some(Rows::new(self.source(), &footer.layout, groups, None, &columns)?);
+        Ok(scan)
+    }
+
+    /// Ranges of rows of one row group: only its part of the footer is read.
+    fn part(&self, group: usize, ranges: &[Range<u64>]) -> Result<Rows> {
+        let row = |row: u64| usize::try_from(row).unwrap_or(usize::MAX);
+        let layout = self.layout(group)?;
+        let rows = layout.metadata.row_groups().iter().map(|group| group.num_rows()).sum::<i64>();
+        let ranges = ranges.iter().map(|range| row(range.start)..row(range.end));
+        let rows = usize::try_from(rows).unwrap_or(usize::MAX);
+        let ranges = RowSelection::from_consecutive_ranges(ranges, rows);
+        let columns: Vec<usize> = SPAN_COLUMNS.collect();
+        Rows::new(self.source(), &layout, vec![0], Some(ranges), &columns)
+    }
+
+    /// The spans in these ranges of rows, in order; ranges are sorted and do not overlap.
+    ///
+    /// # Errors
+    /// `Corrupt` when what holds them is damaged; `Invalid` when the ranges are not as said or go
+    /// past the last row.
+    pub fn read_rows(&self, ranges: &[Range<u64>]) -> Result<Vec<SpanBatch>> {
+        let mut batches = Vec::new();
+        for (group, ranges) in self.outline()?.by_row_group(ranges)? {
+            for batch in self.part(group, &ranges)? {
+                batches.push(batch?);
+            }
+        }
+        Ok(batches)
     }
 }
 
-/// The batches of a scan. It holds on to its segment, so that the file stays.
+/// The batches of a scan. It holds on to its segment, so that the file stays. An error ends it.
 struct SegmentScan {
-    rows: Flatten<std::vec::IntoIter<Rows>>,
-    _segment: Arc<Segment>,
+    segment: Arc<Segment>,
+    /// What is read now.
+    rows: Option<Rows>,
+    /// Row groups that follow, and which of their rows.
+    parts: std::vec::IntoIter<(usize, Vec<Range<u64>>)>,
 }
 
 impl Iterator for SegmentScan {
     type Item = Result<SpanBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.rows.next()
+        loop {
+            let next = self.rows.as_mut().and_then(Iterator::next);
+            if matches!(next, Some(Err(_))) {
+                (self.rows, self.parts) = (None, Vec::new().into_iter());
+            }
+            if next.is_some() {
+                return next;
+            }
+            let (group, ranges) = self.parts.next()?;
+            match self.segment.part(group, &ranges) {
+                Ok(rows) => self.rows = Some(rows),
+                Err(error) => {
+                    self.parts = Vec::new().into_iter();
+                    return Some(Err(error));
+                }
+            }
+        }
     }
 }
 
@@ -194,22 +244,6 @@ pub fn around(
         kept.extend(ranges.iter().map(within).filter(|range| range.start < range.end));
     }
     Ok(kept)
-}
-
-/// These ranges of rows, row group by row group: of each only its own part of the footer is read.
-pub fn selected(segment: &Segment, ranges: &[Range<u64>]) -> Result<Vec<Rows>> {
-    let columns: Vec<usize> = SPAN_COLUMNS.collect();
-    let row = |row: u64| usize::try_from(row).unwrap_or(usize::MAX);
-    let outline = segment.outline()?;
-    let parts = outline.by_row_group(ranges)?.into_iter();
-    let read = parts.map(|(group, ranges)| {
-        let layout = segment.layout(group)?;
-        let rows = &outline.row_groups[group].rows;
-        let ranges = ranges.iter().map(|range| row(range.start)..row(range.end));
-        let ranges = RowSelection::from_consecutive_ranges(ranges, row(rows.end - rows.start));
-        Rows::new(segment.source(), &layout, vec![0], Some(ranges), &columns)
-    });
-    read.collect()
 }
 
 /// Keeps the rows of one trace: two traces may share a fingerprint.

@@ -318,6 +318,7 @@ impl Groups for Traces {
     }
 
     fn bytes(&self) -> usize {
+        // A part of a batch keeps all of it; mostly all parts of one are here.
         self.bytes + self.blobs.capacity() * size_of::<Blob>() + self.names
     }
 }

@@ -45,11 +45,13 @@ impl Counts {
         }
         if number < self.first {
             let missing = self.first.abs_diff(number) as usize;
+            self.pages.reserve_exact(missing);
             self.pages.splice(0..0, std::iter::repeat_with(|| None).take(missing));
             self.first = number;
         }
         let at = number.abs_diff(self.first) as usize;
         if at >= self.pages.len() {
+            self.pages.reserve_exact(at + 1 - self.pages.len());
             self.pages.resize_with(at + 1, || None);
         }
         let page = self.pages[at].get_or_insert_with(|| Box::new([0; SLOTS as usize]));

@@ -48,7 +48,7 @@ pub(crate) struct Chosen<'a> {
 }
 
 impl Chosen<'_> {
-    /// The group of each row, where all rows are chosen.
+    /// The group of each row, where there are several groups and all rows are chosen.
     pub(crate) fn each_in(&self) -> Option<&[usize]> {
         self.groups.filter(|_| self.filter.is_none())
     }

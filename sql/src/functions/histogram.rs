@@ -308,3 +308,45 @@ fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Domain, Histogram};
+
+    #[test]
+    fn more_values_than_a_page_counts_merge_to_what_they_are_together() {
+        // One value 200,000 times, and 100,000 larger and smaller ones, each of them once.
+        let values = |from: i64| (0..100_000).flat_map(move |at| [5_000_000, 5_000_000, from + at]);
+        let (mut whole, mut parts) = (Histogram::default(), Histogram::default());
+        let mut bytes = 0;
+        for from in [4_950_000, -7, 1 << 40] {
+            let mut part = Histogram::default();
+            for value in values(from) {
+                bytes += whole.add(Domain::Int, value);
+                part.add(Domain::Int, value);
+            }
+            let mut state = Vec::new();
+            part.encode(&mut state);
+            parts.merge(Domain::Int, &state).expect("a state");
+        }
+        assert_eq!(usize::try_from(bytes), Ok(whole.bytes()));
+        let mut encoded = [Vec::new(), Vec::new()];
+        whole.encode(&mut encoded[0]);
+        parts.encode(&mut encoded[1]);
+        assert!(encoded[0] == encoded[1]);
+        for (part, exact) in
+            [(0, -7_i64), (500_000_000, 5_000_000), (1_000_000_000, (1i64 << 40) + 99_999)]
+        {
+            let found = parts.quantile(Domain::Int, part).expect("values") as f64;
+            assert!(
+                (found / f64::from_bits((exact as f64).to_bits()) - 1.0).abs() < 0.004,
+                "{found}"
+            );
+        }
+        // Of 900,000 values, 600,000 are this one.
+        let around =
+            [120_000_000, 200_000_000, 700_000_000].map(|p| parts.quantile(Domain::Int, p));
+        assert_eq!(around[1], around[2]);
+        assert!(around[0] < around[1]);
+    }
+}

@@ -59,6 +59,12 @@ pub(crate) fn is_plain_ascii(text: &[u8]) -> bool {
 pub fn write_string(out: &mut Vec<u8>, value: &str) {
     out.push(b'"');
     let value = value.as_bytes();
+    // Looking at all of it without a way out is done many bytes at once.
+    if value.iter().fold(true, |all, byte| all & is_plain(*byte)) {
+        out.extend_from_slice(value);
+        out.push(b'"');
+        return;
+    }
     let mut plain_from = 0;
     for (at, byte) in value.iter().enumerate() {
         if is_plain(*byte) {

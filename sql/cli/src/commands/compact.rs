@@ -37,7 +37,8 @@ impl From<&Stats> for Side {
     }
 }
 
-/// Segments of this size are made in any store.
+/// Segments of the first size are made in any store, none of more than the last, which is the
+/// library's default.
 const SEGMENT_BYTES: RangeInclusive<u64> = 16 << 20..=256 << 20;
 
 /// Compacts a store that nobody else writes to.
