@@ -86,8 +86,9 @@ impl Footer {
         let outline = match outline {
             Some(outline) => outline.clone(),
             None => {
-                let shared = schemas.shared(elements, &metadata);
-                let shared = source.fenced(|| Ok::<_, String>(shared))?.map_err(corrupt)?;
+                let shared =
+                    source.fenced(|| Ok::<_, String>(schemas.shared(elements, &metadata)))?;
+                let shared = shared.map_err(corrupt)?;
                 let everywhere = |name| complete.iter().all(|names| names.contains(name));
                 let everywhere =
                     shared.promoted.iter().zip(&shared.names).filter(|(_, n)| everywhere(n));
