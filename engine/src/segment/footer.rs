@@ -58,10 +58,14 @@ impl Footer {
         source.check(header.footer())?;
         let corrupt = |what: String| Error::corrupt(source.path(), header.footer_offset, what);
         let bytes = metadata_bytes(source, corrupt)?;
+        let found;
         let places = match outline {
-            Some(outline) => outline.places().clone(),
-            None => thrift::check_file_metadata(&bytes)
-                .map_err(|e| corrupt(format!("the footer has {e}")))?,
+            Some(outline) => outline.places(),
+            None => {
+                found = thrift::check_file_metadata(&bytes)
+                    .map_err(|e| corrupt(format!("the footer has {e}")))?;
+                &found
+            }
         };
         let elements = bytes.get(places.schema.clone()).unwrap_or_default();
         let schema = match outline {
@@ -75,12 +79,7 @@ impl Footer {
         if outline.is_none() {
             check_page_index(source, &metadata, corrupt)?;
         }
-        let mut parser = ParquetMetaDataReader::new_with_metadata(metadata)
-            .with_page_index_policy(PageIndexPolicy::Required);
-        let metadata = source.fenced(|| {
-            parser.read_page_indexes(source)?;
-            parser.finish()
-        })?;
+        let metadata = with_page_index(source, metadata)?;
         fits(header, &metadata, places.row_groups.len()).map_err(corrupt)?;
         let Keys { complete, origin } = Keys::read(&metadata).map_err(corrupt)?;
         let outline = match outline {
@@ -93,7 +92,7 @@ impl Footer {
                 let everywhere =
                     shared.promoted.iter().zip(&shared.names).filter(|(_, n)| everywhere(n));
                 let everywhere = everywhere.map(|(key, _)| key.clone()).collect();
-                Arc::new(Outline::of(&metadata, shared, everywhere, origin, places))
+                Arc::new(Outline::of(&metadata, shared, everywhere, origin, places.clone()))
             }
         };
         let names = complete.iter().flatten().map(|name| name.len() + size_of::<String>());
@@ -112,6 +111,16 @@ pub fn metadata_bytes(source: &Source, corrupt: impl Fn(String) -> Error) -> Res
         tail.as_ref().try_into().map_err(|_| corrupt("no end of a Parquet file".into()))?;
     let tail = source.fenced(|| FooterTail::try_from(tail))?;
     source.read(tail_at.saturating_sub(tail.metadata_length() as u64)..tail_at)
+}
+
+/// The same metadata with the page index, which was looked over.
+pub fn with_page_index(source: &Source, metadata: ParquetMetaData) -> Result<ParquetMetaData> {
+    let mut parser = ParquetMetaDataReader::new_with_metadata(metadata)
+        .with_page_index_policy(PageIndexPolicy::Required);
+    source.fenced(|| {
+        parser.read_page_indexes(source)?;
+        parser.finish()
+    })
 }
 
 /// Looks the page index over before Parquet's reader gets it.

@@ -10,12 +10,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use parquet::file::metadata::{
-    PageIndexPolicy, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader,
-};
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader};
 use parquet::file::statistics::Statistics;
 
-use super::footer::metadata_bytes;
+use super::footer::{metadata_bytes, with_page_index};
 use super::format::{Header, Origin};
 use super::schemas::Shared;
 use super::source::Source;
@@ -108,13 +106,9 @@ impl Outline {
         let part = part.ok_or_else(|| corrupt(format!("the footer lacks row group {group}")))?;
         let options = ParquetMetaDataOptions::new().with_schema(self.shared.parquet.clone());
         let metadata = source.fenced(|| {
-            let metadata =
-                ParquetMetaDataReader::decode_metadata_with_options(&part, Some(&options))?;
-            let mut parser = ParquetMetaDataReader::new_with_metadata(metadata)
-                .with_page_index_policy(PageIndexPolicy::Required);
-            parser.read_page_indexes(source)?;
-            parser.finish()
+            ParquetMetaDataReader::decode_metadata_with_options(&part, Some(&options))
         })?;
+        let metadata = with_page_index(source, metadata)?;
         match metadata.row_groups() {
             [only] if u64::try_from(only.num_rows()) == Ok(rows) => {}
             _ => return Err(corrupt(format!("row group {group} is not of {rows} rows"))),

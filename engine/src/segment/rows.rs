@@ -168,7 +168,7 @@ impl Segment {
     fn part(&self, group: usize, ranges: &[Range<u64>]) -> Result<Rows> {
         let row = |row: u64| usize::try_from(row).unwrap_or(usize::MAX);
         let layout = self.layout(group)?;
-        let rows = layout.metadata.row_groups().iter().map(|group| group.num_rows()).sum::<i64>();
+        let rows = layout.metadata.file_metadata().num_rows();
         let ranges = ranges.iter().map(|range| row(range.start)..row(range.end));
         let rows = usize::try_from(rows).unwrap_or(usize::MAX);
         let ranges = RowSelection::from_consecutive_ranges(ranges, rows);
