@@ -187,6 +187,7 @@ impl Group {
             counted.push((key, value_type));
             keys.count(key, value_type, raw, 0);
         });
+        // It is UTF-8, as all that is put into it.
         String::from_utf8_lossy(&object).into_owned()
     }
 

@@ -186,8 +186,9 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Key and value of a KeyValue message as everybody writes it: both, each once, in this order. Read
-/// so it takes half the time; of a message that is written otherwise nothing is said.
+/// Key and value of a KeyValue message as everybody writes it: both, each once, in this order. Of a
+/// message that is written otherwise nothing is said. Without this an append takes half as much
+/// time again.
 #[inline(always)]
 pub fn usual_key_value(message: &[u8]) -> Option<(&[u8], &[u8])> {
     let (key, rest) = short_bytes(0x0a, message)?;
